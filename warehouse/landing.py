@@ -1,0 +1,108 @@
+"""The landing zone: immutable Parquet files, written before the warehouse hears of them. It is the truth.
+
+`<schema>.<table>/<provider>/<run id>-<sha256>.parquet`: the name carries the hash, so a file proves itself.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from schemas import BY_NAME, Table
+from schemas.table import conform, name
+
+
+class LandingError(RuntimeError):
+    """A file of the landing zone is not what was written, or could not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One landed file; `path` is relative to the landing zone."""
+
+    path: str
+    model: type[Table]
+    sha256: str
+
+
+def land(frame: pl.DataFrame, model: type[Table], provider: str, run_id: str, zone: Path) -> Path:
+    """Write a frame as one immutable file: temporary, fsynced, hashed, renamed; returns its path.
+
+    Raises:
+        LandingError: if the disk refuses; the temporary file is gone and nothing that was landed is touched.
+    """
+    folder = zone / name(model) / provider
+    temporary = folder / f".{run_id}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(temporary, compression="zstd", statistics=True)
+        sync(temporary)
+        target = folder / f"{run_id}-{sha256(temporary)}.parquet"
+        temporary.replace(target)
+        for made in (folder, folder.parent, zone):
+            sync(made)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise LandingError(
+            f"{folder}: cannot land {frame.height} rows of {name(model)} ({error}); make room and run again, "
+            "nothing stored was touched"
+        ) from error
+    return target
+
+
+def landed(zone: Path) -> Iterator[Landed]:
+    """Every landed file, in the order of the runs; leftovers of a killed run are not among them."""
+    paths = sorted(zone.glob("*/*/*.parquet"), key=lambda path: (path.name, path.parent))
+    for path in paths:
+        model = BY_NAME.get(path.parts[-3])
+        if model is None:
+            raise LandingError(
+                f"{path}: no table is called {path.parts[-3]}; move the file out of the landing zone"
+            )
+        yield Landed(str(path.relative_to(zone)), model, path.stem.rpartition("-")[2])
+
+
+def read(file: Landed, zone: Path) -> pl.DataFrame:
+    """The rows of a landed file, after its bytes were compared with the hash in its name.
+
+    Raises:
+        LandingError: if the bytes differ, with the name of the file.
+    """
+    path = zone / file.path
+    found = sha256(path)
+    if found != file.sha256:
+        raise LandingError(
+            f"{path}: its bytes hash to {found[:12]}, its name says {file.sha256[:12]}; "
+            "restore the file from a backup or move it away and fetch its range again"
+        )
+    return conform(pl.scan_parquet(path), file.model).collect()
+
+
+def rows(file: Landed, zone: Path) -> int:
+    """Number of rows, from the file's footer."""
+    return int(pq.read_metadata(zone / file.path).num_rows)
+
+
+def sweep(zone: Path) -> None:
+    """Remove the temporary files of a killed run."""
+    for leftover in zone.glob("*/*/.*.tmp"):
+        leftover.unlink()
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Make a file or a folder's entries durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,244 @@
+"""The one place that opens the warehouse file, and the one place where a frame becomes a table."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import polars as pl
+
+from schemas import BY_NAME, TABLES, Table
+from schemas.table import columns, grain, key, name, polars_schema, validate
+
+VIEWS = Path(__file__).parent / "views"
+APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
+MEMORY_LIMIT = "4GB"
+
+
+class StoreError(RuntimeError):
+    """The warehouse file cannot serve; the message says what to run next."""
+
+
+class Store:
+    """A DuckDB file with the tables of `schemas`; one writer, closed when the block ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file.
+
+        Raises:
+            StoreError: if another process holds it, or it is not a warehouse of this version.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.con = duckdb.connect(str(path))
+        except duckdb.Error as error:
+            raise StoreError(open_failed(path, error)) from error
+        self.con.execute("SET TimeZone = 'UTC'")
+        self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
+        self.con.execute("SET preserve_insertion_order = true")
+        self._create_append_only()
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file, so that DuckDB folds its log into it."""
+        self.con.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing of it."""
+        self.con.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.con.execute("ROLLBACK")
+            raise
+        self.con.execute("COMMIT")
+
+    def append(self, model: type[Table], frame: pl.DataFrame) -> None:
+        """Add rows to an append-only table, validated."""
+        checked = validate(frame.select(list(polars_schema(model))), model)
+        self._insert(model, checked)
+
+    def replace(self, frames: Mapping[type[Table], pl.DataFrame]) -> None:
+        """Write whole tables and all views in one transaction; data, dtypes and keys are checked first.
+
+        Raises:
+            InvalidTableError: if a frame breaks its contract; the file keeps what it had.
+        """
+        with self.transaction():
+            for model, frame in frames.items():
+                self.con.execute(f"CREATE OR REPLACE TABLE {name(model)} ({ddl(model)})")
+                self._insert(model, validate(frame, model))
+                self._check_key(model)
+                self._comment(model)
+            self._create_views()
+
+    def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
+        """The rows in force at an instant: of each key, the version known last by then."""
+        if "known_at" not in key(model):
+            return self.read(model)
+        last = f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
+        single = f"FROM known ANTI JOIN many USING ({about(model)})"
+        return self._known(model, as_of, f"{single} UNION ALL ({several(model)} {last})")
+
+    def revised(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
+        """Every version, known by an instant, of the rows that have more than one."""
+        return self._known(model, as_of, several(model))
+
+    def _known(self, model: type[Table], as_of: datetime, query: str) -> pl.DataFrame:
+        """Rows out of `known` (all versions by then) and `many` (the keys that have several)."""
+        known = f"known AS (FROM {name(model)} WHERE known_at <= getvariable('as_of'))"
+        many = f"many AS (SELECT {about(model)} FROM known GROUP BY ALL HAVING count(*) > 1)"
+        return self._frame(f"WITH {known}, {many} {query}", as_of=as_of)
+
+    def versions_of(self, model: type[Table], sources: list[str]) -> pl.DataFrame:
+        """Every stored version of the rows of some sources."""
+        return self._frame(
+            f"FROM {name(model)} WHERE list_contains(getvariable('sources'), source)", sources=sources
+        )
+
+    def snapshot(self, target: Path, as_of: datetime) -> None:
+        """Write the append-only tables as they were known at an instant to another warehouse file."""
+        self.con.execute(f"ATTACH {literal(str(target))} AS past")
+        try:
+            for model in append_only():
+                known = "known_at <= $1" if "known_at" in key(model) else "$1 IS NOT NULL"
+                self.con.execute(f"CREATE SCHEMA IF NOT EXISTS past.{schema_of(model)}")
+                self.con.execute(f"CREATE TABLE past.{name(model)} ({ddl(model)})")
+                self.con.execute(f"INSERT INTO past.{name(model)} FROM {name(model)} WHERE {known}", [as_of])
+        finally:
+            self.con.execute("DETACH past")
+
+    def read(self, model: type[Table]) -> pl.DataFrame:
+        """A whole table; empty if it was never written."""
+        if name(model) not in self.tables():
+            return pl.DataFrame(schema=polars_schema(model))
+        return self._frame(f"FROM {name(model)}")
+
+    def tables(self) -> dict[str, int]:
+        """Row counts of the tables that exist, by qualified name, in the order of `schemas`."""
+        present = {
+            row[0]
+            for row in self.con.execute(
+                "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+                "WHERE database_name = current_database()"
+            ).fetchall()
+        }
+        names = [table for table in BY_NAME if table in present]
+        counts = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in names)
+        return dict(self.con.execute(counts).fetchall()) if names else {}
+
+    def _frame(self, query: str, **values: Any) -> pl.DataFrame:
+        """The answer to a query; values travel as variables, which keeps the fast transfer to Polars."""
+        for variable, value in values.items():
+            self.con.execute(f"SET VARIABLE {variable} = $1", [value])
+        return self.con.sql(query).pl()
+
+    def _insert(self, model: type[Table], frame: pl.DataFrame) -> None:
+        self.con.register("incoming", frame)
+        self.con.execute(f"INSERT INTO {name(model)} BY NAME SELECT * FROM incoming")
+        self.con.unregister("incoming")
+
+    def _check_key(self, model: type[Table]) -> None:
+        of_key = ", ".join(key(model))
+        found = self.con.execute(
+            f"SELECT {of_key} FROM {name(model)} GROUP BY {of_key} HAVING count(*) > 1 LIMIT 1"
+        ).fetchone()
+        if found:
+            raise StoreError(f"{name(model)}: two rows for {dict(zip(key(model), found, strict=True))}")
+
+    def _comment(self, model: type[Table]) -> None:
+        self.con.execute(f"COMMENT ON TABLE {name(model)} IS {literal(grain(model))}")
+        for column in columns(model):
+            self.con.execute(f'COMMENT ON COLUMN {name(model)}."{column.name}" IS {literal(column.comment)}')
+
+    def _create_append_only(self) -> None:
+        schemas = sorted({schema_of(model) for model in TABLES})
+        present = self.tables()
+        for schema in schemas:
+            self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for model in append_only():
+            if name(model) in present:
+                self._check_columns(model)
+            else:
+                self.con.execute(f"CREATE TABLE {name(model)} ({ddl(model)})")
+                self._comment(model)
+
+    def _check_columns(self, model: type[Table]) -> None:
+        found = [(row[0], row[1]) for row in self.con.execute(f"DESCRIBE {name(model)}").fetchall()]
+        wanted = [
+            (c.name, c.sql_type.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")) for c in columns(model)
+        ]
+        if found != wanted:
+            self.con.close()
+            raise StoreError(
+                f"{self.path}: {name(model)} has the columns of another version; run `make rebuild` to make "
+                "the warehouse anew from the landing zone"
+            )
+
+    def _create_views(self) -> None:
+        for view, comment, query in views():
+            self.con.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+            self.con.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+
+
+def schema_of(model: type[Table]) -> str:
+    """The database schema of a table."""
+    return name(model).split(".")[0]
+
+
+def about(model: type[Table]) -> str:
+    """What a row is about, as SQL: its key without the second clock."""
+    return ", ".join(column for column in key(model) if column != "known_at")
+
+
+def several(model: type[Table]) -> str:
+    """The versions of the rows that have more than one."""
+    return f"FROM known SEMI JOIN many USING ({about(model)})"
+
+
+def append_only() -> Iterable[type[Table]]:
+    """The tables whose rows are never replaced by a build."""
+    return [model for model in TABLES if name(model).startswith(APPEND_ONLY)]
+
+
+def ddl(model: type[Table]) -> str:
+    """Column definitions; no key and no index, because a killed checkpoint lost files that had them."""
+    return ", ".join(
+        f'"{column.name}" {column.sql_type}{"" if column.is_nullable else " NOT NULL"}'
+        for column in columns(model)
+    )
+
+
+def views() -> list[tuple[str, str, str]]:
+    """Name, comment (its first line) and query of every view, in the order of their names."""
+    found = []
+    for path in sorted(VIEWS.glob("*/*.sql")):
+        text = path.read_text()
+        comment = text.split("\n", 1)[0].removeprefix("--").strip()
+        found.append((f"{path.parent.name}.{path.stem}", comment, text.strip().rstrip(";")))
+    return found
+
+
+def literal(text: str) -> str:
+    """A SQL string literal, for statements that take no parameters; the text is our own."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def open_failed(path: Path, error: duckdb.Error) -> str:
+    """Why the file could not be opened, and what to do."""
+    first = str(error).split("\n", 1)[0]
+    if "lock" in first:
+        return f"{path}: another process is writing to it; wait for that run to end ({first})"
+    return (
+        f"{path}: DuckDB cannot open it; run `make rebuild` to make it anew from the landing zone ({first})"
+    )
