@@ -1,0 +1,1 @@
+"""Pure Polars: annotated frames in, one annotated frame out; no I/O, no clock, no database."""
