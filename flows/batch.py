@@ -1,0 +1,86 @@
+"""The rows of one answer while they are checked: what passed, what was refused and why."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from flows.sources import Request
+from schemas import ops, raw
+from schemas.table import columns, name, polars_schema
+
+FIGURES = {
+    raw.Bars: ("open", "high", "low", "close", "adj_close", "volume"),
+    raw.Macro: ("value",),
+}
+
+
+@dataclass(slots=True)
+class Batch:
+    """The rows of one answer, split as they are checked.
+
+    Attributes:
+        rows: Rows that passed so far, with `line`, their place in the answer.
+        delivered: The answer as it came.
+        refused: For each check that failed somewhere: its rows' `line`, `check_name` and `column_name`.
+        running: Number of bars that were still running.
+        frozen: Bars that the next one shows to be wrong; a stored one like it is withdrawn.
+    """
+
+    rows: pl.DataFrame
+    delivered: pl.DataFrame
+    refused: list[pl.DataFrame] = field(default_factory=list)
+    running: int = 0
+    frozen: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    def refuse(self, is_bad: pl.Expr, check: str, column: str | None = None) -> None:
+        """Set aside the rows of which `is_bad` holds; null counts as good."""
+        bad = self.rows.filter(is_bad.fill_null(value=False))
+        if bad.height:
+            self.note(bad["line"], check, column)
+            self.rows = self.rows.join(bad.select("line"), on="line", how="anti", maintain_order="left")
+
+    def note(self, lines: pl.Series, check: str, column: str | None) -> None:
+        """Record why some lines are set aside."""
+        self.refused.append(
+            pl.DataFrame({"line": lines.cast(pl.UInt32)}).with_columns(
+                check_name=pl.lit(check), column_name=pl.lit(column, pl.String)
+            )
+        )
+
+    @property
+    def bad(self) -> int:
+        """Number of rows set aside."""
+        return pl.concat(self.refused)["line"].n_unique() if self.refused else 0
+
+
+def quarantine(batch: Batch, request: Request) -> pl.DataFrame:
+    """The refused rows as `ops.quarantine`, each with its check and the row as it was delivered."""
+    if not batch.refused:
+        return pl.DataFrame(schema=polars_schema(ops.Quarantine))
+    found = pl.concat(batch.refused).unique(["line", "check_name"], maintain_order=True)
+    rows = batch.delivered[found["line"]].select(pl.struct(pl.all()).struct.json_encode().alias("row_json"))
+    table = name(request.model)
+    stamped = found.with_columns(rows["row_json"]).with_columns(
+        load_id=pl.lit(request.load_id),
+        source=pl.lit(request.source),
+        table_name=pl.lit(table),
+        item=pl.lit(request.label),
+    )
+    marks = pl.concat_str(
+        "table_name",
+        "source",
+        "item",
+        "check_name",
+        pl.col("column_name").fill_null(""),
+        "row_json",
+        separator="\x1f",
+    )
+    digest = marks.map_elements(
+        lambda text: hashlib.sha256(text.encode()).hexdigest()[:32], return_dtype=pl.String
+    )
+    return (
+        stamped.with_columns(quarantine_id=digest)
+        .unique("quarantine_id", maintain_order=True)
+        .select([column.name for column in columns(ops.Quarantine)])
+    )

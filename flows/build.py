@@ -1,0 +1,110 @@
+"""The build: every transform in the order that its annotations imply, written in one transaction."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from graphlib import TopologicalSorter
+from typing import Any, get_args, get_type_hints
+
+import polars as pl
+
+from flows import calendars
+from flows.dictionary import dictionary
+from flows.universe import Universe
+from schemas import Table, core, mart
+from schemas.table import REVISED, name
+from transforms.registry import TRANSFORMS
+from transforms.study import Study
+from warehouse.store import Store
+
+WARM_UP = timedelta(days=10)  # so that the first bar's session has one before it
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transform and what its signature says: the tables it reads, and the one it makes."""
+
+    run: Callable[..., pl.LazyFrame]
+    made: type[Table]
+    inputs: dict[str, tuple[Any, ...]]
+
+    @property
+    def reads(self) -> list[type[Table]]:
+        """The tables among its inputs."""
+        return [args[1] for args in self.inputs.values() if len(args) > 1]
+
+
+@cache
+def step(transform: Callable[..., pl.LazyFrame]) -> Step:
+    """Read a signature: `Annotated[LazyFrame, Table]` is a table, anything else a parameter by its type."""
+    hints = get_type_hints(transform, include_extras=True)
+    inputs = {label: get_args(hint) or (hint,) for label, hint in hints.items() if label != "return"}
+    return Step(transform, get_args(hints["return"])[1], inputs)
+
+
+def order() -> Iterator[Step]:
+    """The steps, each after those that make what it reads."""
+    makers = {step(transform).made: step(transform) for transform in TRANSFORMS}
+    graph = {made: set(maker.reads) for made, maker in makers.items()}
+    return (makers[table] for table in TopologicalSorter(graph).static_order() if table in makers)
+
+
+def build(store: Store, universe: Universe, as_of: datetime) -> dict[str, float]:
+    """Compute and write all of `core`, `mart` and the derived `ops` tables as known at an instant.
+
+    Returns:
+        Seconds per table, in the order in which they were made.
+    """
+    study = universe.study_parameters
+    made = given(store, universe)
+    parameters: dict[Any, Any] = {Study: study, datetime: as_of}
+    seconds = {}
+    for one in order():
+        started = time.perf_counter()
+        arguments = {
+            label: argument(args, store, made, parameters, as_of) for label, args in one.inputs.items()
+        }
+        made[one.made] = one.run(**arguments).collect()
+        seconds[name(one.made)] = time.perf_counter() - started
+    started = time.perf_counter()
+    store.replace({model: frame for model, frame in made.items() if not name(model).startswith("raw.")})
+    return {**seconds, "write": time.perf_counter() - started}
+
+
+def argument(
+    args: tuple[Any, ...],
+    store: Store,
+    made: dict[type[Table], pl.DataFrame],
+    parameters: dict[Any, Any],
+    as_of: datetime,
+) -> Any:
+    """What a transform gets for one parameter: a table made before, stored rows, or a scalar by its type."""
+    if len(args) == 1:
+        return parameters[args[0]]
+    model = args[1]
+    if REVISED in args:
+        return store.revised(model, as_of).lazy()
+    if model not in made:
+        made[model] = store.newest(model, as_of)
+    return made[model].lazy()
+
+
+def given(store: Store, universe: Universe) -> dict[type[Table], pl.DataFrame]:
+    """The tables that come from the universe and the calendars instead of from other tables."""
+    return {
+        core.Listings: universe.listings(),
+        core.Sessions: sessions(store, universe),
+        mart.Dictionary: dictionary(),
+    }
+
+
+def sessions(store: Store, universe: Universe) -> pl.DataFrame:
+    """`core.sessions` of every calendar in use, from before the first bar to a year after the last."""
+    first, last = store.con.execute(
+        "SELECT min(opened_at)::DATE, max(opened_at)::DATE FROM raw.bars"
+    ).fetchall()[0]
+    start: date = (first or calendars.FIRST_DAY) - WARM_UP
+    names = sorted({universe.study.calendar, *(asset.calendar for asset in universe.asset)})
+    return pl.concat(calendars.sessions(label, start.year, (last or start).year + 1) for label in names)

@@ -1,0 +1,42 @@
+"""Trading calendars as tables: sessions, early closes and daylight saving, from exchange_calendars."""
+
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from schemas import core
+from schemas.table import polars_schema
+
+FIRST_DAY = date(1990, 1, 1)
+
+
+@lru_cache(maxsize=64)
+def sessions(calendar: str, first_year: int, last_year: int) -> pl.DataFrame:
+    """`core.sessions` of one calendar over whole years; the first session has no gap.
+
+    The bounds are passed on because the library's own move with today's date.
+    """
+    import exchange_calendars
+
+    book = exchange_calendars.get_calendar(calendar, start=f"{first_year}-01-01", end=f"{last_year}-12-31")
+    days = book.sessions.to_numpy()
+    return (
+        pl.DataFrame(
+            {
+                "session": days,
+                "is_early_close": np.isin(days, book.early_closes.to_numpy()),
+                "open_at": book.opens.dt.tz_localize(None).to_numpy(),
+                "close_at": book.closes.dt.tz_localize(None).to_numpy(),
+            }
+        )
+        .with_columns(
+            calendar=pl.lit(calendar),
+            session=pl.col("session").cast(pl.Date),
+            open_at=pl.col("open_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            close_at=pl.col("close_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        )
+        .with_columns(gap_days=pl.col("session").diff().dt.total_days().cast(pl.Int32))
+        .select(list(polars_schema(core.Sessions)))
+    )

@@ -1,0 +1,105 @@
+"""From what a provider said to rows that may be stored: stamped, checked, the bad ones set aside."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from flows.batch import FIGURES, Batch
+from flows.sources import Answer, Request, SourceError
+from flows.stamps import STAMP
+from schemas import raw
+from schemas.table import Instant, failures, key, polars_schema
+
+MAX_BAD_SHARE, FEW_BAD_ROWS = 0.1, 5
+MAX_JUMP = 0.04  # of a 24/7 daily close to the next open: there is no pause in which a price could move
+
+
+def take_in(request: Request, answer: Answer) -> Batch:
+    """The batch of an answer: rows in the shape of the raw table, with `first_at`, when they became final.
+
+    Raises:
+        SourceError: if more than a tenth of the rows (and more than 5), or all of them, are bad; the batch is
+            the error's `batch`, so that the refused rows are kept.
+    """
+    delivered = answer.rows.with_row_index("line")
+    batch = Batch(delivered, answer.rows)
+    STAMP[request.model](batch, request)
+    check_duplicates(batch, request)
+    check_schema(batch, request)
+    if request.model is raw.Bars:
+        check_frozen(batch, request)
+    if batch.bad > max(FEW_BAD_ROWS, MAX_BAD_SHARE * delivered.height) or (
+        batch.bad and batch.rows.is_empty()
+    ):
+        raise RefusedError(request, batch)
+    return batch
+
+
+class RefusedError(SourceError):
+    """Too much of a batch is bad to believe the rest."""
+
+    def __init__(self, request: Request, batch: Batch) -> None:
+        """Name the source, the share and the commonest check."""
+        self.batch = batch
+        worst = pl.concat(batch.refused)["check_name"].value_counts(sort=True)["check_name"][0]
+        super().__init__(
+            f"{request.source} {request.label}: {batch.bad} of {batch.delivered.height} rows are bad "
+            f"(most fail {worst}); none were stored, see ops.quarantine"
+        )
+
+
+def check_duplicates(batch: Batch, request: Request) -> None:
+    """Of rows that repeat a key one stays if they agree; where they differ nobody knows which is right."""
+    about = [c for c in key(request.model) if c in batch.rows.columns] + (
+        ["said_at"] if "said_at" in batch.rows.columns else []
+    )
+    figures = [pl.col(c) for c in FIGURES[request.model] if c in batch.rows.columns]
+    batch.refuse(pl.struct(figures).n_unique().over(about) > 1, "no_conflicting_duplicate")
+    batch.refuse(pl.int_range(pl.len()).over(about) > 0, "no_duplicate")
+
+
+def check_schema(batch: Batch, request: Request) -> None:
+    """Row by row what the raw table's schema says."""
+    shape = polars_schema(request.model)
+    filled = batch.rows.with_columns(
+        *([] if "said_at" in batch.rows.columns else [pl.lit(None, Instant).alias("said_at")]),
+        source=pl.lit(request.source),
+        interval=pl.lit(request.interval),
+        known_at=pl.lit(request.now, Instant),
+        is_known_at_assumed=pl.lit(request.is_recorded),
+        load_id=pl.lit(request.load_id),
+    )
+    absent = [
+        pl.lit(None, dtype).alias(label) for label, dtype in shape.items() if label not in filled.columns
+    ]
+    filled = filled.with_columns(absent).with_columns(
+        pl.col(label).cast(dtype) for label, dtype in shape.items()
+    )
+    broken = failures(filled.select(list(shape)), request.model)
+    tables = broken.filter(pl.col("row").is_null())
+    if tables.height:
+        raise SourceError(
+            f"{request.source} {request.label}: column {tables['column'][0]} fails {tables['check'][0]}"
+        )
+    for (check, column), found in broken.group_by("check", "column", maintain_order=True):
+        batch.note(
+            filled["line"].gather(found["row"].unique()),
+            str(check),
+            None if "." in str(column) else str(column),
+        )
+    batch.rows = filled.filter(~pl.int_range(pl.len()).is_in(broken["row"].cast(pl.Int64).implode())).select(
+        "line", *shape, "first_at", "said_at"
+    )
+
+
+def check_frozen(batch: Batch, request: Request) -> None:
+    """A 24/7 daily close far from the next day's open was taken while the bar still ran."""
+    if request.calendar != "24/7" or request.interval != "1d":
+        return
+    following = pl.col("open").shift(-1).over("symbol", order_by="opened_at")
+    is_next = pl.col("opened_at").shift(-1).over("symbol", order_by="opened_at") - pl.col(
+        "opened_at"
+    ) == timedelta(days=1)
+    is_frozen = is_next & ((pl.col("close") / following - 1).abs() > MAX_JUMP)
+    batch.frozen = batch.rows.filter(is_frozen)
+    batch.refuse(is_frozen, "close_is_next_open", "close")

@@ -1,0 +1,65 @@
+"""What a run asks for: one request per source of an asset, macro series and breadth panel of the universe."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
+
+from flows.sources import Request
+from flows.universe import Universe
+from flows.universe_blocks import Breadth, Feed, Macro
+from schemas import raw
+
+
+def requests(
+    universe: Universe, run_id: str, now: datetime, since: date | None = None, until: date | None = None
+) -> list[Request]:
+    """Every request of a run, each with the id of its load; a source that serves two assets is asked once."""
+    wanted = {(r.model, r.source, r.item, r.interval): r for r in every(universe, now)}
+    return [
+        replace(request, load_id=f"{run_id}-{number:04d}", since=since, until=until)
+        for number, request in enumerate(wanted.values(), start=1)
+    ]
+
+
+def every(universe: Universe, now: datetime) -> Iterator[Request]:
+    """The requests in the order of the file."""
+    for asset in universe.asset:
+        for source in asset.sources:
+            request = of_feed(universe, source, now, source.symbol)
+            yield replace(
+                request,
+                interval=source.interval,
+                calendar=asset.calendar,
+                kind=asset.kind,
+                settle_minutes=source.settle_minutes,
+            )
+    for macro in universe.macro:
+        yield of_macro(universe, macro, now)
+    for breadth in universe.breadth:
+        if breadth.members == "file":
+            yield of_panel(universe, breadth, now)
+
+
+def of_feed(universe: Universe, feed: Feed, now: datetime, item: str | None) -> Request:
+    """What all requests share; recorded files bring their own now."""
+    return Request(
+        model=raw.Bars,
+        provider=feed.provider,
+        source=feed.source,
+        item=item,
+        now=feed.recorded_at or now,
+        path=universe.resolve(feed.path) if feed.path else None,
+        is_recorded=feed.provider == "files",
+    )
+
+
+def of_macro(universe: Universe, macro: Macro, now: datetime) -> Request:
+    """One macro series with its release lag."""
+    request = of_feed(universe, macro, now, macro.symbol)
+    return replace(request, model=raw.Macro, release_lag_days=macro.release_lag_days)
+
+
+def of_panel(universe: Universe, breadth: Breadth, now: datetime) -> Request:
+    """All symbols of a file as one load of daily bars."""
+    request = of_feed(universe, breadth, now, None)
+    return replace(request, interval="1d", calendar=breadth.calendar, kind="stock")

@@ -1,0 +1,103 @@
+"""The daily job: fetch -> land -> build -> publish. `python -m flows.refresh --help` shows its flags."""
+
+import argparse
+import os
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from prefect import flow
+from prefect.logging.configuration import setup_logging
+from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
+
+from flows import universe as universes
+from flows.pipeline import Job, NothingUsableError, Run, run
+from flows.runners import Plain, Prefect
+from flows.summary import summary
+from schemas.table import InvalidTableError
+from warehouse.landing import LandingError
+from warehouse.publish import PublishError
+from warehouse.store import StoreError
+
+FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
+
+
+@flow(name="refresh", persist_result=False)
+def refresh(
+    universe: Path = Path("universe.toml"),
+    data: Path = Path("data"),
+    as_of: datetime | None = None,
+    until: date | None = None,
+    since: date | None = None,
+) -> Run:
+    """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
+    return run(Job(universes.load(universe), data, as_of=as_of, since=since, until=until), Prefect())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run once from the command line; 0 if something usable was published, 2 for a bad universe or flag."""
+    flags = parser().parse_args(arguments)
+    try:
+        watched = universes.load(flags.universe)
+        if flags.runner == "plain":
+            done = run(
+                Job(watched, flags.data, as_of=flags.as_of, since=flags.since, until=flags.until), Plain()
+            )
+        else:
+            with temporary_settings(
+                {PREFECT_LOGGING_LEVEL: os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")}
+            ):
+                setup_logging(incremental=False)
+                done = refresh(flags.universe, flags.data, flags.as_of, flags.until, flags.since)
+    except universes.UniverseError as error:
+        return complain(str(error), 2)
+    except FAILURES as error:
+        return complain(str(error), 1)
+    sys.stdout.write(summary(done))
+    return 0
+
+
+def complain(text: str, code: int) -> int:
+    """One line on stderr."""
+    sys.stderr.write(f"comove: {' '.join(text.split())}\n")
+    return code
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse with errors on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to look."""
+        self.exit(2, f"comove: {message}; see --help\n")
+
+
+def instant(text: str) -> datetime:
+    """An ISO instant with its time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f'"{text}" has no time zone; write 2025-10-08T21:00Z')
+    return moment.astimezone(UTC)
+
+
+def parser() -> Parser:
+    """The flags; each default is that of the flow."""
+    made = Parser("python -m flows.refresh", description="Fetch, land, build and publish once.")
+    data = Path(os.environ.get("COMOVE_DATA", "data"))
+    made.add_argument(
+        "--universe", type=Path, default=Path("universe.toml"), help="what is watched (a TOML file)"
+    )
+    made.add_argument(
+        "--data", type=Path, default=data, help="folder of landing zone, warehouse and publication"
+    )
+    made.add_argument(
+        "--as-of", type=instant, help="replay what was known at this instant, beside the main copy"
+    )
+    made.add_argument("--since", type=date.fromisoformat, help="first date to fetch")
+    made.add_argument("--until", type=date.fromisoformat, help="last date to fetch")
+    made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

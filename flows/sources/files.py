@@ -1,0 +1,77 @@
+"""Any Parquet or CSV with the columns of the samples: recorded data, or a user's own vendor data."""
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.sources import Answer, Request, SourceError
+from schemas import raw
+
+MAX_ROWS, MAX_BYTES = 200_000_000, 8 << 30
+WANTED = {
+    raw.Bars: {"symbol", "close"},
+    raw.Macro: {"series_id", "observed_on", "value"},
+}
+ABOUT = {raw.Bars: ("opened_at", "date"), raw.Macro: ("observed_on",)}
+
+
+def fetch(request: Request) -> Answer:
+    """The rows of the request's item, in its range, with the file's own columns.
+
+    Raises:
+        SourceError: if the file is missing, empty, not Parquet or CSV, lacks a column, or has no such item.
+    """
+    path = request.path
+    assert path is not None, "the universe gives every file its path"
+    try:
+        frame = scan(path)
+        about = check_columns(frame, request, path)
+        rows = select(frame, request, about).collect()
+    except (OSError, pl.exceptions.PolarsError, pa.ArrowException, UnicodeDecodeError) as error:
+        first = str(error).split("\n", 1)[0]
+        raise SourceError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({first})") from error
+    if rows.is_empty() and request.since is None and request.until is None:
+        raise SourceError(f"{path}: has no rows for {request.label}; check the symbol in the universe")
+    return Answer(rows)
+
+
+def scan(path: Path) -> pl.LazyFrame:
+    """A lazy frame over the file; a Parquet footer is checked first, so that a hostile one is not read."""
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: is empty; replace it or remove the block that names it from the universe")
+    if path.suffix == ".parquet":
+        footer = pq.read_metadata(path)
+        size = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+        if footer.num_rows > MAX_ROWS or size > MAX_BYTES:
+            raise SourceError(f"{path}: claims {footer.num_rows} rows in {size} bytes; split it")
+        return pl.scan_parquet(path)
+    return pl.scan_csv(path, infer_schema=False, encoding="utf8")
+
+
+def check_columns(frame: pl.LazyFrame, request: Request, path: Path) -> str:
+    """The name of the column that says what a row is about."""
+    names = set(frame.collect_schema().names())
+    about = next((column for column in ABOUT[request.model] if column in names), None)
+    missing = sorted(WANTED[request.model] - names)
+    if about is None:
+        missing.append(" or ".join(ABOUT[request.model]))
+    if missing:
+        raise SourceError(
+            f"{path}: lacks the column {', '.join(missing)} (it has {', '.join(sorted(names))})"
+        )
+    return str(about)
+
+
+def select(frame: pl.LazyFrame, request: Request, about: str) -> pl.LazyFrame:
+    """Only the item and the range that were asked for."""
+    item = "series_id" if request.model is raw.Macro else "symbol"
+    if request.item is not None:
+        frame = frame.filter(pl.col(item).cast(pl.String) == request.item)
+    if request.since is None and request.until is None:
+        return frame
+    day = pl.col(about).cast(pl.String).str.slice(0, 10).str.to_date(strict=False)
+    since = pl.lit(value=True) if request.since is None else day >= request.since
+    until = pl.lit(value=True) if request.until is None else day <= request.until
+    return frame.filter(since & until)

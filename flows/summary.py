@@ -1,0 +1,108 @@
+"""What a run says at its end, for a person at a terminal; every figure is read from what was published."""
+
+from contextlib import closing
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from warehouse.reader import connect
+
+if TYPE_CHECKING:
+    from flows.pipeline import Run
+
+WIDTH = 110
+LINK = """
+SELECT convention, window_sessions, session, r, lo95, hi95, verdict
+FROM mart.correlations
+WHERE asset = $1 AND benchmark = $2 AND r IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY convention, window_sessions ORDER BY session DESC) = 1
+ORDER BY convention, window_sessions
+"""
+
+
+def summary(run: "Run") -> str:
+    """The link today, the sources, the rows and the files, as text of at most 110 columns."""
+    page = Console(file=StringIO(), width=WIDTH)
+    study = run.job.universe.study
+    with closing(connect(run.job.home)) as con:
+        page.print(link_table(con.execute(LINK, [study.target, study.benchmark]).fetchall(), run))
+    page.print(source_table(run))
+    page.print(row_table(run))
+    for line in closing_lines(run):
+        page.print(Text(line), soft_wrap=True)
+    assert isinstance(page.file, StringIO)
+    return page.file.getvalue()
+
+
+def link_table(rows: list[tuple[Any, ...]], run: "Run") -> Table:
+    """One line per convention and window."""
+    study = run.job.universe.study
+    names = run.job.universe.assets_by_id
+    table = plain_table(
+        f"{names[study.target].name} and {names[study.benchmark].name}: correlation of log returns"
+        f" (strong: 95 % interval above {study.threshold:g})",
+        ["convention", "window", "session", ">r", ">95 % interval", "verdict"],
+    )
+    for convention, window, session, r, low, high, verdict in rows:
+        table.add_row(
+            convention, f"{window} sessions", str(session), f"{r:.6f}", f"{low:+.2f} .. {high:+.2f}", verdict
+        )
+    return table
+
+
+def source_table(run: "Run") -> Table:
+    """One line per source and table: what it brought and what was refused; failures are named below it."""
+    table = plain_table(
+        "Sources", ["source", "table", ">items", ">rows", ">running", ">quarantined", ">failed"]
+    )
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for outcome in run.outcomes:
+        groups.setdefault((outcome.request.source, outcome.table), []).append(outcome)
+    for (source, target), outcomes in groups.items():
+        seen = [outcome.seen for outcome in outcomes if outcome.seen]
+        table.add_row(
+            source,
+            target,
+            str(len(outcomes)),
+            f"{sum(batch.delivered.height for batch in seen):,}",
+            str(sum(batch.running for batch in seen)),
+            str(sum(batch.bad for batch in seen)),
+            str(sum(outcome.error is not None for outcome in outcomes)),
+        )
+    return table
+
+
+def row_table(run: "Run") -> Table:
+    """Rows per published table, and how many the run added."""
+    table = plain_table("Tables", ["table", ">rows", ">change"])
+    for name, count in run.publication.tables.items():
+        if count:
+            change = count - run.before.get(name, 0)
+            table.add_row(name, f"{count:,}", f"{change:+,}" if change else "unchanged")
+    return table
+
+
+def closing_lines(run: "Run") -> list[str]:
+    """What failed, whether anything is new, and where the files are."""
+    failed = [f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error]
+    data = {table: count for table, count in run.publication.tables.items() if not table.startswith("ops.")}
+    same = all(run.before.get(table) == count for table, count in data.items())
+    replay = [f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []
+    return [
+        *failed,
+        *replay,
+        *(["nothing new: no row of raw, core or mart changed"] if same else []),
+        f"query:   duckdb -readonly {run.publication.database}",
+        f"files:   {run.publication.folder}",
+    ]
+
+
+def plain_table(title: str, headings: list[str]) -> Table:
+    """A table without a box; a heading that starts with > is right-aligned."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return table

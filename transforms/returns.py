@@ -1,0 +1,58 @@
+"""Total log returns between consecutive study sessions, and the growth that they add up to."""
+
+from typing import Annotated as As
+
+import polars as pl
+from polars import LazyFrame as Frame
+
+from schemas import core, mart
+from schemas.table import conform
+from transforms.study import Study
+
+SERIES = ["asset", "convention"]
+
+
+def returns(
+    closes: As[Frame, core.Closes], sessions: As[Frame, core.Sessions], study: Study
+) -> As[Frame, core.Returns]:
+    """Log return over the study session before, for every session after the asset's first.
+
+    A session without a close keeps its row with a null return, and so does the one after it: nothing is
+    filled forward, so no return is invented.
+    """
+    return (
+        study_grid(closes, sessions, study)
+        .join(closes, on=[*SERIES, "session"], how="left")
+        .with_columns(
+            log_return=pl.col("adj_close").log().diff().over(SERIES, order_by="session"),
+        )
+        .filter(pl.col("session") > pl.col("first_session"))
+        .sort(*SERIES, "session")
+        .pipe(conform, core.Returns)
+    )
+
+
+def normalized(
+    closes: As[Frame, core.Closes], sessions: As[Frame, core.Sessions], study: Study
+) -> As[Frame, mart.Normalized]:
+    """Total-return level with 100 at the asset's first study session; null where the session has no close."""
+    first = pl.col("adj_close").first().over(SERIES, order_by="session")
+    return (
+        study_grid(closes, sessions, study)
+        .join(closes, on=[*SERIES, "session"], how="left")
+        .with_columns(rebased=100 * pl.col("adj_close") / first)
+        .sort(*SERIES, "session")
+        .pipe(conform, mart.Normalized)
+    )
+
+
+def study_grid(closes: Frame, sessions: Frame, study: Study) -> Frame:
+    """Every study session from an asset's first price to the newest session that any asset has."""
+    grid = sessions.filter(pl.col("calendar") == study.calendar).select("session", "gap_days")
+    priced = closes.join(grid, on="session", how="semi")
+    spans = priced.group_by(SERIES).agg(first_session=pl.col("session").min())
+    return spans.join(priced.select(last_session=pl.col("session").max()), how="cross").join_where(
+        grid,
+        pl.col("session") >= pl.col("first_session"),
+        pl.col("session") <= pl.col("last_session"),
+    )
