@@ -55,7 +55,7 @@ interval = "1d"
 
 [[macro]]
 id = "WALCL"
-provider = "frred"
+provider = "fred"
 unit = "million USD"
 sign = 1
 
@@ -99,7 +99,7 @@ index = "RUT" => index = "RUX"
 
 id = "SPY" => id = "RUT"
     asset "RUT": id: "RUT" is there more than once; keep one
-[[breadth]] => [[macro]] ¶ id = "WALCL" ¶ provider = "frred" ¶ unit = "x" ¶ sign = 1 ¶ [[breadth]]
+[[breadth]] => [[macro]] ¶ id = "WALCL" ¶ provider = "fred" ¶ unit = "x" ¶ sign = 1 ¶ [[breadth]]
     macro "WALCL": id: "WALCL" is there more than once
 [[events]] => [[breadth]] ¶ index = "RUT" ¶ provider = "yahoo" ¶ constituents = "members.csv" ¶ [[events]]
     breadth "RUT": index: "RUT" is there more than once
@@ -141,11 +141,11 @@ kind = "crypto" => kind = "cripto"
     asset "ETH": kind: unknown value "cripto"; did you mean "crypto"? (known: crypto, index, etf, stock,
 provider = "ccxt" => provider = "cctx"
     asset "ETH" source 2: provider: unknown value "cctx"; did you mean "ccxt"? (known: yahoo, ccxt, fred, files)
-provider = "ccxt" => provider = "frred"
-    asset "ETH" source 2: provider: unknown value "fred" (known: yahoo, ccxt, fred, files)
-provider = "frred" => provider = "yahoo"
+provider = "ccxt" => provider = "fread"
+    asset "ETH" source 2: provider: unknown value "fread"; did you mean "fred"? (known: yahoo, ccxt, fred, files)
+provider = "fred" => provider = "yahoo"
     macro "WALCL": provider: unknown value "yahoo" (known: fred, files)
-provider = "files" ¶ path => provider = "frred" ¶ path
+provider = "files" ¶ path => provider = "fred" ¶ path
     breadth "RUT": provider: unknown value "fred" (known: yahoo, files)
 provider = "fed" => provider = "yahoo"
     [[events]] 1: provider: unknown value "yahoo" (known: fed, files)
