@@ -91,12 +91,14 @@ class Scorecard(Table):
 
 
 class OverlayScorecard(Table):
-    """One row per pair and strategy: the overlay against holding, a constant share and beta scaling, after cost."""
+    """One row per pair and strategy: the overlay against its rivals, after cost."""
 
     asset: pl.String
     benchmark: pl.String
-    strategy: pl.String = field(
-        "overlay, hold, constant_exposure (the overlay's mean share) or beta_scaled", isin=STRATEGIES
+    strategy_: pl.String = field(
+        "overlay, hold, constant_exposure (the overlay's mean share) or beta_scaled",
+        isin=STRATEGIES,
+        alias="strategy",
     )
     as_of_session: pl.Date
     sessions: pl.Int32 = field("Sessions with a return", "sessions", ge=0)

@@ -99,7 +99,7 @@ class Regimes(Table):
 
 
 class RegimeSummary(Table):
-    """One row per pair and window: how often the link changed its state, beside what chance alone would do."""
+    """One row per pair and window: how often the link changed its state, and how often by chance alone."""
 
     asset: pl.String
     benchmark: pl.String

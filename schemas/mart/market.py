@@ -68,7 +68,7 @@ class Liquidity(Table):
 
 
 class PolicyTone(Table):
-    """One row per study session: the Federal Reserve's last word by the close, and the sessions to its next."""
+    """One row per study session: the Federal Reserve's last word by the close, sessions to its next."""
 
     session: pl.Date
     last_event_at: Instant = field("Instant of the last statement", "UTC", nullable=True)
