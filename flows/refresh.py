@@ -10,16 +10,18 @@ from typing import NoReturn
 from prefect import flow
 from prefect.logging.configuration import setup_logging
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
+from rich.console import Console
 
 from flows import universe as universes
 from flows.pipeline import Job, NothingUsableError, Run, run
 from flows.runners import Plain, Prefect
-from flows.summary import summary
+from flows.summary import show
 from schemas.table import InvalidTableError
 from warehouse.landing import LandingError
 from warehouse.publish import PublishError
 from warehouse.store import StoreError
 
+WIDTH = 110  # of the summary where it is not written to a terminal
 FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
 
 
@@ -63,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         return complain(str(error), 2)
     except FAILURES as error:
         return complain(str(error), 1)
-    sys.stdout.write(summary(done))
+    show(done, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
 
 
