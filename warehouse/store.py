@@ -27,8 +27,8 @@ class StoreError(RuntimeError):
 class Store:
     """A DuckDB file with the tables of `schemas`; one writer, closed when the block ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file.
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or create the file; `read_only` creates nothing.
 
         Raises:
             StoreError: if another process holds it, or it is not a warehouse of this version.
@@ -36,13 +36,14 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.con = duckdb.connect(str(path))
+            self.con = duckdb.connect(str(path), read_only=read_only)
         except duckdb.Error as error:
             raise StoreError(open_failed(path, error)) from error
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
         self.con.execute("SET preserve_insertion_order = true")
-        self._create_append_only()
+        if not read_only:
+            self._create_append_only()
 
     def __enter__(self) -> Self:
         """The store itself."""
