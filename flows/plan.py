@@ -1,4 +1,4 @@
-"""What a run asks for: one request per source of an asset, macro series and breadth panel of the universe."""
+"""What a run asks for: one request per source of an asset, macro series and other block of the universe."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +23,19 @@ def requests(
 
 def every(universe: Universe, now: datetime) -> Iterator[Request]:
     """The requests in the order of the file."""
+    yield from of_assets(universe, now)
+    for macro in universe.macro:
+        yield of_macro(universe, macro, now)
+    for breadth in universe.breadth:
+        yield from of_breadth(universe, breadth, now)
+    for events in universe.events:
+        yield replace(of_feed(universe, events, now, None), model=raw.PolicyEvents)
+    for snapshot in universe.snapshot:
+        yield replace(of_feed(universe, snapshot, now, None), model=raw.MarketSnapshot)
+
+
+def of_assets(universe: Universe, now: datetime) -> Iterator[Request]:
+    """One request a source of an asset."""
     for asset in universe.asset:
         for source in asset.sources:
             request = of_feed(universe, source, now, source.symbol)
@@ -33,11 +46,6 @@ def every(universe: Universe, now: datetime) -> Iterator[Request]:
                 kind=asset.kind,
                 settle_minutes=source.settle_minutes,
             )
-    for macro in universe.macro:
-        yield of_macro(universe, macro, now)
-    for breadth in universe.breadth:
-        if breadth.members == "file":
-            yield of_panel(universe, breadth, now)
 
 
 def of_feed(universe: Universe, feed: Feed, now: datetime, item: str | None) -> Request:
@@ -59,7 +67,22 @@ def of_macro(universe: Universe, macro: Macro, now: datetime) -> Request:
     return replace(request, model=raw.Macro, release_lag_days=macro.release_lag_days)
 
 
+def of_breadth(universe: Universe, breadth: Breadth, now: datetime) -> Iterator[Request]:
+    """The members' prices and the membership, as far as the block has them."""
+    if breadth.members == "file":
+        yield of_panel(universe, breadth, now)
+    if breadth.constituents:
+        yield of_members(universe, breadth, breadth.constituents, now)
+
+
 def of_panel(universe: Universe, breadth: Breadth, now: datetime) -> Request:
     """All symbols of a file as one load of daily bars."""
     request = of_feed(universe, breadth, now, None)
     return replace(request, interval="1d", calendar=breadth.calendar, kind="stock")
+
+
+def of_members(universe: Universe, breadth: Breadth, path: str, now: datetime) -> Request:
+    """The dated membership of an index, which is a file whoever serves the members' prices."""
+    request = of_feed(universe, breadth, now, breadth.index)
+    file = {"provider": "files", "source": f"files:{path}", "path": universe.resolve(path)}
+    return replace(request, **file, model=raw.Constituents, is_recorded=True)

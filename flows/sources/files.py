@@ -13,8 +13,20 @@ MAX_ROWS, MAX_BYTES = 200_000_000, 8 << 30
 WANTED = {
     raw.Bars: {"symbol", "close"},
     raw.Macro: {"series_id", "observed_on", "value"},
+    raw.Actions: {"symbol"},
+    raw.Constituents: {"symbol", "weight_pct"},
+    raw.MarketSnapshot: {"total_market_cap_usd"},
+    raw.PolicyEvents: {"event_id", "kind"},
 }
-ABOUT = {raw.Bars: ("opened_at", "date"), raw.Macro: ("observed_on",)}
+ABOUT = {
+    raw.Bars: ("opened_at", "date"),
+    raw.Macro: ("observed_on",),
+    raw.Actions: ("ex_on", "date"),
+    raw.Constituents: ("as_of_on", "as_of"),
+    raw.MarketSnapshot: ("captured_at",),
+    raw.PolicyEvents: ("released_at",),
+}
+ITEM = {raw.Bars: "symbol", raw.Macro: "series_id", raw.Actions: "symbol"}  # else a file is about one thing
 
 
 def fetch(request: Request) -> Answer:
@@ -66,9 +78,8 @@ def check_columns(frame: pl.LazyFrame, request: Request, path: Path) -> str:
 
 def select(frame: pl.LazyFrame, request: Request, about: str) -> pl.LazyFrame:
     """Only the item and the range that were asked for."""
-    item = "series_id" if request.model is raw.Macro else "symbol"
-    if request.item is not None:
-        frame = frame.filter(pl.col(item).cast(pl.String) == request.item)
+    if request.item is not None and request.model in ITEM:
+        frame = frame.filter(pl.col(ITEM[request.model]).cast(pl.String) == request.item)
     if request.since is None and request.until is None:
         return frame
     day = pl.col(about).cast(pl.String).str.slice(0, 10).str.to_date(strict=False)
