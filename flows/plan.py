@@ -84,5 +84,11 @@ def of_panel(universe: Universe, breadth: Breadth, now: datetime) -> Request:
 def of_members(universe: Universe, breadth: Breadth, path: str, now: datetime) -> Request:
     """The dated membership of an index, which is a file whoever serves the members' prices."""
     request = of_feed(universe, breadth, now, breadth.index)
-    file = {"provider": "files", "source": f"files:{path}", "path": universe.resolve(path)}
-    return replace(request, **file, model=raw.Constituents, is_recorded=True)
+    return replace(
+        request,
+        model=raw.Constituents,
+        provider="files",
+        source=f"files:{path}",
+        path=universe.resolve(path),
+        is_recorded=True,
+    )

@@ -98,6 +98,8 @@ def stamp_macro(batch: Batch, request: Request) -> None:
         value=pl.when(~is_missing).then(pl.col("value")),
         said_at=end_of_day(to_date(batch.rows, "vintage")),
     ).filter(pl.col("value").is_not_null())
+    if not request.is_recorded:  # a vintage of today is known now, not at the end of the day
+        batch.rows = batch.rows.with_columns(pl.min_horizontal("said_at", pl.lit(request.now, Instant)))
     to_numbers(batch, FIGURES[raw.Macro])
     batch.refuse(pl.col("observed_on").is_null(), "readable_time", "observed_on")
     released = end_of_day(pl.col("observed_on") + timedelta(days=request.release_lag_days))

@@ -2,9 +2,9 @@
 
 After Apel and Blix Grimaldi (2012), "The Information Content of Central Bank Minutes", Sveriges Riksbank
 Working Paper 261: a noun of the economy next to a word of direction is a phrase; more, higher, stronger and
-faster is hawkish, the opposite dovish. Theirs are minutes, with an adjective right before its noun. Statements
-of the FOMC say "inflation has moved up", so here a phrase is a noun and the nearest word of direction in the
-same clause, and the labour market counts too (as in Apel, Blix Grimaldi and Hull 2022, Journal of Money, Credit
+faster is hawkish, the opposite dovish. Theirs are minutes, with an adjective right before its noun. The
+FOMC says "inflation has moved up", so here a phrase is a noun and the nearest word of direction in the same
+clause, and the labour market counts too (as in Apel, Blix Grimaldi and Hull 2022, Journal of Money, Credit
 and Banking), with the sign turned for unemployment and slack. The word lists below are this project's own.
 """
 
