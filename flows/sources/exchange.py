@@ -44,7 +44,7 @@ def fetch(request: Request) -> Answer:
     )
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no candles; check the symbol")
-    return Answer(rows.drop("date" if request.interval == "1h" else "opened_at"), note=holes(rows, step))
+    return Answer(rows.drop("date" if request.interval == "1h" else "opened_at"), note=holes(request, rows, step))
 
 
 def span(request: Request) -> tuple[datetime, datetime]:
@@ -100,8 +100,11 @@ def page_size(exchange: Any, symbol: str) -> int:
     return int(size or PAGE)
 
 
-def holes(rows: pl.DataFrame, step: timedelta) -> str | None:
-    """How many candles are missing between the first and the last, and where the first hole is."""
+def holes(request: Request, rows: pl.DataFrame, step: timedelta) -> str | None:
+    """How many candles are missing, and where the first hole is; some exchanges serve the newest only."""
+    start = datetime.combine(request.since, time(), UTC) if request.since else None
+    if start and rows.height and rows["opened_at"][0] > start:
+        return f"serves nothing before {rows['opened_at'][0]:%Y-%m-%d %H:%M} UTC"
     gaps = rows.select("opened_at", gap=pl.col("opened_at").diff()).filter(pl.col("gap") > step)
     if gaps.is_empty():
         return None
@@ -134,7 +137,8 @@ def opened(name: str, policy: int) -> Any:  # noqa: ARG001 - a new policy means 
     settings = {k: v for k, v in keys.items() if v}
     exchange = getattr(ccxt, name)({**settings, "enableRateLimit": False, "session": session(name)})
     exchange.has["fetchCurrencies"] = False  # one request less, and no need of a key
-    exchange.options["fetchMarkets"] = {"types": ["spot"]}
+    if isinstance(exchange.options.get("fetchMarkets"), dict):
+        exchange.options["fetchMarkets"]["types"] = ["spot"]  # Binance would load three more kinds
     return exchange
 
 
