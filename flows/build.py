@@ -55,46 +55,57 @@ def build(store: Store, universe: Universe, as_of: datetime) -> dict[str, float]
     """Compute and write all of `core`, `mart` and the derived `ops` tables as known at an instant.
 
     Returns:
-        Seconds per table, in the order in which they were made.
+        Seconds per table, in the order in which they were made, and for writing them all.
     """
-    study = universe.study_parameters
-    made = given(store, universe)
-    parameters: dict[Any, Any] = {Study: study, datetime: as_of}
-    seconds = {}
-    for one in order():
-        started = time.perf_counter()
-        arguments = {
-            label: argument(args, store, made, parameters, as_of) for label, args in one.inputs.items()
-        }
-        made[one.made] = one.run(**arguments).collect()
-        seconds[name(one.made)] = time.perf_counter() - started
+
+    def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
+        return store.revised(model, as_of) if is_revised else store.newest(model, as_of)
+
+    made, seconds = compute(read, given(store, universe), universe.study_parameters, as_of)
     started = time.perf_counter()
-    store.replace({model: frame for model, frame in made.items() if not name(model).startswith("raw.")})
+    store.replace(made)
     return {**seconds, "write": time.perf_counter() - started}
 
 
-def argument(
-    args: tuple[Any, ...],
-    store: Store,
-    made: dict[type[Table], pl.DataFrame],
-    parameters: dict[Any, Any],
-    as_of: datetime,
-) -> Any:
-    """What a transform gets for one parameter: a table made before, stored rows, or a scalar by its type."""
-    if len(args) == 1:
-        return parameters[args[0]]
-    model = args[1]
-    if REVISED in args:
-        return store.revised(model, as_of).lazy()
-    if model not in made:
-        made[model] = store.newest(model, as_of)
-    return made[model].lazy()
+def compute(
+    read: Callable[..., pl.DataFrame], tables: dict[type[Table], pl.DataFrame], study: Study, as_of: datetime
+) -> tuple[dict[type[Table], pl.DataFrame], dict[str, float]]:
+    """Run every transform.
+
+    Args:
+        read: Gives the stored rows of a raw table; with `is_revised`, every version of the revised ones.
+        tables: Tables that no transform makes.
+        study: Passed to the transforms that ask for it.
+        as_of: Passed to the transforms that ask for an instant.
+
+    Returns:
+        Every table that is not raw, and the seconds that each took.
+    """
+    parameters: dict[Any, Any] = {Study: study, datetime: as_of}
+    known, made, seconds = dict(tables), dict(tables), {}
+    for one in order():
+        started = time.perf_counter()
+        arguments = {}
+        for label, (kind, *marks) in one.inputs.items():
+            if not marks:
+                arguments[label] = parameters[kind]
+            elif REVISED in marks:
+                arguments[label] = read(marks[0], is_revised=True).lazy()
+            else:
+                if marks[0] not in known:
+                    known[marks[0]] = read(marks[0], is_revised=False)
+                arguments[label] = known[marks[0]].lazy()
+        known[one.made] = made[one.made] = one.run(**arguments).collect()
+        seconds[name(one.made)] = time.perf_counter() - started
+    return made, seconds
 
 
 def given(store: Store, universe: Universe) -> dict[type[Table], pl.DataFrame]:
     """The tables that come from the universe and the calendars instead of from other tables."""
     return {
         core.Listings: universe.listings(),
+        core.Panels: universe.panels(),
+        core.Series: universe.series(),
         core.Sessions: sessions(store, universe),
         mart.Dictionary: dictionary(),
     }
@@ -106,5 +117,6 @@ def sessions(store: Store, universe: Universe) -> pl.DataFrame:
         "SELECT min(opened_at)::DATE, max(opened_at)::DATE FROM raw.bars"
     ).fetchall()[0]
     start: date = (first or calendars.FIRST_DAY) - WARM_UP
-    names = sorted({universe.study.calendar, *(asset.calendar for asset in universe.asset)})
+    watched = [one.calendar for one in universe.asset] + [one.calendar for one in universe.breadth]
+    names = sorted({universe.study.calendar, *watched})
     return pl.concat(calendars.sessions(label, start.year, (last or start).year + 1) for label in names)

@@ -1,5 +1,6 @@
 """The data dictionary: what the schema classes say, as a table for SQL and as a page for people."""
 
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,8 @@ from schemas.table import columns, grain, key, name, polars_schema
 PAGE = Path(__file__).parents[1] / "docs" / "data_dictionary.md"
 GIVEN = {
     "core.listings": "flows.universe",
+    "core.panels": "flows.universe",
+    "core.series": "flows.universe",
     "core.sessions": "flows.calendars",
     "mart.dictionary": "flows.dictionary",
 }
@@ -71,5 +74,17 @@ def section(model: type[Table]) -> list[str]:
     ]
 
 
+def main() -> int:
+    """Write the page, or with `--check` say whether it is current."""
+    if "--check" not in sys.argv:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page())
+        return 0
+    if PAGE.exists() and PAGE.read_text() == page():
+        return 0
+    sys.stderr.write(f"{PAGE.name} is not what schemas/ says; run `make docs`\n")
+    return 1
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    sys.exit(main())

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from flows.build import build
 from flows.intake import take_in
@@ -30,6 +31,7 @@ class Job:
         now: The instant of the run.
         as_of: Replay: build what was known at this instant beside the main copy.
         since, until: First and last date to fetch, both inclusive.
+        universe_path: Where the universe was read from, for a later rebuild.
     """
 
     universe: Universe
@@ -38,6 +40,7 @@ class Job:
     as_of: datetime | None = None
     since: date | None = None
     until: date | None = None
+    universe_path: Path | None = None
 
     @property
     def run_id(self) -> str:
@@ -58,6 +61,14 @@ class Job:
     def home(self) -> Path:
         """Where this run publishes: the data folder, or a replay's own folder below it."""
         return self.data / "as-of" / f"{self.as_of:%Y-%m-%dT%H%M%SZ}" if self.as_of else self.data
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the publication says of how it was made."""
+        return {
+            "as_of": (self.as_of or self.now).isoformat(),
+            "universe": {"path": str(self.universe_path or ""), "fingerprint": self.universe.fingerprint},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +149,7 @@ def attempt(request: Request) -> Outcome:
 def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, int]) -> Run:
     """Build and publish."""
     seconds = runner.call(build, store, job.universe, job.as_of or job.now)
-    extra = {"as_of": (job.as_of or job.now).isoformat(), "universe": job.universe.fingerprint}
-    publication = runner.call(publish, store, job.home / "published", job.run_id, extra)
+    publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
     return Run(job, outcomes, publication, before, seconds)
 
 

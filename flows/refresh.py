@@ -32,24 +32,33 @@ def refresh(
     since: date | None = None,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return run(Job(universes.load(universe), data, as_of=as_of, since=since, until=until), Prefect())
+    return run(job(universe, data, as_of, until, since), Prefect())
+
+
+def job(universe: Path, data: Path, as_of: datetime | None, until: date | None, since: date | None) -> Job:
+    """A job out of its parameters.
+
+    Raises:
+        UniverseError: if the universe cannot be used.
+    """
+    watched = universes.load(universe)
+    return Job(watched, data, as_of=as_of, since=since, until=until, universe_path=universe)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run once from the command line; 0 if something usable was published, 2 for a bad universe or flag."""
     flags = parser().parse_args(arguments)
+    asked = (flags.universe, flags.data, flags.as_of, flags.until, flags.since)
     try:
-        watched = universes.load(flags.universe)
+        plain = job(*asked)
         if flags.runner == "plain":
-            done = run(
-                Job(watched, flags.data, as_of=flags.as_of, since=flags.since, until=flags.until), Plain()
-            )
+            done = run(plain, Plain())
         else:
             with temporary_settings(
                 {PREFECT_LOGGING_LEVEL: os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")}
             ):
                 setup_logging(incremental=False)
-                done = refresh(flags.universe, flags.data, flags.as_of, flags.until, flags.since)
+                done = refresh(*asked)
     except universes.UniverseError as error:
         return complain(str(error), 2)
     except FAILURES as error:

@@ -103,8 +103,9 @@ def stamp_macro(batch: Batch, request: Request) -> None:
     to_numbers(batch, FIGURES[raw.Macro])
     batch.refuse(pl.col("observed_on").is_null(), "readable_time", "observed_on")
     released = end_of_day(pl.col("observed_on") + timedelta(days=request.release_lag_days))
+    given = to_instant(batch.rows, "available_at")
     batch.rows = batch.rows.with_columns(
-        available_at=pl.coalesce(to_instant(batch.rows, "available_at"), released)
+        available_at=pl.coalesce(given, pl.min_horizontal(released, "said_at"))  # a vintage shows it was out
     ).with_columns(first_at=pl.col("available_at"))
     batch.refuse(pl.col("observed_on") > request.now.date(), "not_in_the_future", "observed_on")
 

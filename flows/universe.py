@@ -122,11 +122,39 @@ class Universe(Block):
 
     def listings(self) -> pl.DataFrame:
         """`core.listings`: one row per source of an asset; in its interval, rank 0 serves first."""
-        from schemas import core, table
+        from schemas import core
 
-        schema = table.polars_schema(core.Listings)
-        rows = [row for asset in self.asset for row in _listed(asset)]
-        return pl.DataFrame([{column: row[column] for column in schema} for row in rows], schema=schema)
+        return _table(core.Listings, [row for asset in self.asset for row in _listed(asset)])
+
+    def panels(self) -> pl.DataFrame:
+        """`core.panels`: one row per breadth block."""
+        from schemas import core
+
+        basis = {"file": "panel", None: "constituents"}
+        rows = [
+            {
+                "index_id": one.index,
+                "basis": basis[one.members],
+                "source": one.source,
+                "calendar": one.calendar,
+            }
+            for one in self.breadth
+        ]
+        return _table(core.Panels, rows)
+
+    def series(self) -> pl.DataFrame:
+        """`core.series`: one row per macro series."""
+        from schemas import core
+
+        rows = [one.model_dump() | {"series_id": one.symbol, "source": one.source} for one in self.macro]
+        return _table(core.Series, rows)
+
+
+def _table(model: Any, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    from schemas.table import polars_schema  # Pandera takes two seconds to import
+
+    schema = polars_schema(model)
+    return pl.DataFrame([{column: row[column] for column in schema} for row in rows], schema=schema)
 
 
 def _listed(asset: Asset) -> Iterator[dict[str, Any]]:

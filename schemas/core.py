@@ -30,6 +30,39 @@ class Listings(Table):
         metadata = {"key": ("asset", "source", "symbol", "interval")}
 
 
+class Panels(Table):
+    """One row per breadth block of the universe: whose members are counted, and how they are known."""
+
+    index_id: pl.String
+    basis: pl.String = field(
+        "constituents (dated membership) or panel (all symbols of a file, survivors only)"
+    )
+    source: pl.String
+    calendar: pl.String
+
+    class Config:
+        """Name and key."""
+
+        name = "core.panels"
+        metadata = {"key": ("index_id", "basis")}
+
+
+class Series(Table):
+    """One row per macro series of the universe: its unit, and which way it counts."""
+
+    series_id: pl.String
+    source: pl.String
+    unit: pl.String = field("Unit of the values")
+    sign: pl.Int32 = field("1 where more is looser liquidity, -1 where more is tighter", isin=[1, -1])
+    release_lag_days: pl.Int32 = field("Days from the date observed to the release", "days", ge=0)
+
+    class Config:
+        """Name and key."""
+
+        name = "core.series"
+        metadata = {"key": ("series_id",)}
+
+
 class Sessions(Table):
     """One row per trading session of a calendar, early closes and daylight saving included."""
 

@@ -1,0 +1,23 @@
+"""The dictionary of all tables, as a table."""
+
+import polars as pl
+
+from schemas.table import Table, field
+
+
+class Dictionary(Table):
+    """One row per published column: what it means, its unit, and which function makes the table."""
+
+    schema_name: pl.String = field("Schema of the table")
+    table_name: pl.String = field("Name of the table")
+    column_name: pl.String = field("Name of the column")
+    type: pl.String = field("SQL type")
+    unit: pl.String = field("Unit, where there is one", nullable=True)
+    description: pl.String = field("Meaning of the column")
+    made_by: pl.String = field("Function that makes the table")
+
+    class Config:
+        """Name and key."""
+
+        name = "mart.dictionary"
+        metadata = {"key": ("schema_name", "table_name", "column_name")}
