@@ -4,17 +4,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 
-from flows.sources import Request
+from flows.intake import take_in
+from flows.sources import Request, SourceError, fetch
 from flows.universe import Universe
 from flows.universe_blocks import Breadth, Feed, Macro
 from schemas import raw
+
+PANEL = 200  # members of an index in one request, each panel one line of the ledger
 
 
 def requests(
     universe: Universe, run_id: str, now: datetime, since: date | None = None, until: date | None = None
 ) -> list[Request]:
     """Every request of a run, each with the id of its load; a source that serves two assets is asked once."""
-    wanted = {(r.model, r.source, r.item, r.interval): r for r in every(universe, now)}
+    wanted = {(r.model, r.source, r.item, r.items, r.interval): r for r in every(universe, now)}
     return [
         replace(request, load_id=f"{run_id}-{number:04d}", since=since, until=until)
         for number, request in enumerate(wanted.values(), start=1)
@@ -72,7 +75,21 @@ def of_breadth(universe: Universe, breadth: Breadth, now: datetime) -> Iterator[
     if breadth.members == "file":
         yield of_panel(universe, breadth, now)
     if breadth.constituents:
-        yield of_members(universe, breadth, breadth.constituents, now)
+        membership = of_members(universe, breadth, breadth.constituents, now)
+        yield membership
+        if breadth.provider != "files":
+            yield from of_prices(universe, breadth, membership)
+
+
+def of_prices(universe: Universe, breadth: Breadth, membership: Request) -> Iterator[Request]:
+    """The prices of all that ever were members, many in a request; an unreadable file is told once."""
+    try:
+        symbols = members(membership)
+    except SourceError:  # the membership's own request says so
+        return
+    panel = of_panel(universe, breadth, membership.now)
+    for at in range(0, len(symbols), PANEL):
+        yield replace(panel, items=symbols[at : at + PANEL])
 
 
 def of_panel(universe: Universe, breadth: Breadth, now: datetime) -> Request:
@@ -92,3 +109,13 @@ def of_members(universe: Universe, breadth: Breadth, path: str, now: datetime) -
         path=universe.resolve(path),
         is_recorded=True,
     )
+
+
+def members(membership: Request) -> tuple[str, ...]:
+    """The symbols of every member on any date.
+
+    Raises:
+        SourceError: if the file does not serve.
+    """
+    rows = take_in(membership, fetch(membership)).rows
+    return tuple(rows["symbol"].unique().sort().to_list())

@@ -29,6 +29,7 @@ class SourceError(RuntimeError):
     is_transient = False  # True where the same request may succeed later
     pages = 0  # requests that were answered before it failed
     retries = 0  # requests that were sent again
+    seconds = 0.0  # that the attempt took
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from flows.sources import Answer, Request
-from flows.sources.policy import FetchError
+from flows.sources.answers import FetchError
 from flows.sources.web import get
 
 URL = "https://api.coingecko.com/api/v3/global"

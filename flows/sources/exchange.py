@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 
 from flows.sources import Answer, Request
-from flows.sources.policy import FetchError, current, judge
+from flows.sources.answers import FetchError, judge
+from flows.sources.policy import current
 from flows.sources.secret import secret
 from flows.sources.web import broken, endless, timed_out, within
 
@@ -44,7 +45,9 @@ def fetch(request: Request) -> Answer:
     )
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no candles; check the symbol")
-    return Answer(rows.drop("date" if request.interval == "1h" else "opened_at"), note=holes(request, rows, step))
+    return Answer(
+        rows.drop("date" if request.interval == "1h" else "opened_at"), note=holes(request, rows, step)
+    )
 
 
 def span(request: Request) -> tuple[datetime, datetime]:

@@ -16,7 +16,7 @@ import polars as pl
 from bs4 import BeautifulSoup, Tag
 
 from flows.sources import Answer, Request
-from flows.sources.policy import FetchError
+from flows.sources.answers import FetchError
 from flows.sources.tone import tone
 from flows.sources.web import get
 from schemas.table import Instant

@@ -1,7 +1,7 @@
 """FRED: the public CSV without a key; with `FRED_API_KEY` every vintage, dated by its release (ALFRED).
 
 Without a key a value counts as public after the series' declared lag. With one, `available_at` is the end of
-the day on which ALFRED first had it, and later vintages of the same observation are versions of it. FRED
+the day on which ALFRED first had the observation, and its later vintages are versions of it. FRED
 serves some series for three years only; what is stored stays.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from flows.sources import Answer, Request
-from flows.sources.policy import FetchError
+from flows.sources.answers import FetchError
 from flows.sources.secret import secret
 from flows.sources.web import get
 from flows.stamps import end_of_day
@@ -54,8 +54,15 @@ def vintages(request: Request, key: str) -> pl.DataFrame:
     """
     found = [row for window in windows(request.now.year) for row in observations(request, key, *window)]
     frame = pl.DataFrame(found, schema=dict.fromkeys(("date", "value", "realtime_start"), pl.String))
-    return frame.select(observed_on="date", value="value", vintage="realtime_start").with_columns(
-        available_at=end_of_day(pl.col("vintage").str.to_date())
+    first = pl.col("realtime_start").min().over("date")
+    is_dated = (
+        first > pl.col("realtime_start").min()
+    )  # older ones were there when FRED began to keep vintages
+    return frame.select(
+        observed_on="date",
+        value="value",
+        vintage="realtime_start",
+        available_at=pl.when(is_dated).then(end_of_day(first.str.to_date())),
     )
 
 

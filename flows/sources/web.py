@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import httpx
 
-from flows.sources.policy import FetchError, Form, Policy, current, judge
+from flows.sources.answers import FetchError, Form, judge
+from flows.sources.policy import Policy, current
 
 MAX_REDIRECTS = 3
 AGENT = {"User-Agent": "comove (+https://pypi.org/project/httpx)"}

@@ -19,7 +19,8 @@ import polars as pl
 
 from flows.calendars import FIRST_DAY
 from flows.sources import Answer, Request
-from flows.sources.policy import FetchError, current, judge
+from flows.sources.answers import FetchError, judge
+from flows.sources.policy import current
 from flows.sources.web import broken, endless, timed_out
 from schemas import raw
 
