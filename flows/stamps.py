@@ -126,6 +126,7 @@ def stamp_actions(batch: Batch, request: Request) -> None:
 def stamp_constituents(batch: Batch, request: Request) -> None:
     """Members of the request's index on a date; a fund's cash, futures and escrow lines have no ticker."""
     about = "as_of_on" if "as_of_on" in batch.rows.columns else "as_of"
+    batch.refuse(pl.col("symbol").is_null(), "has_symbol", "symbol")
     batch.rows = (
         batch.rows.with_columns(
             index_id=pl.lit(request.item),

@@ -1,4 +1,4 @@
-"""What an HTTP answer is worth: data of the form that was asked for, or an error that says what came instead."""
+"""What an HTTP answer is worth: data of the form that was asked for, or an error that says what came."""
 
 import json
 from collections.abc import Mapping

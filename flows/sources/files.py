@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.sources import Answer, Request, SourceError
+from flows.sources import Answer, Request, SourceError, constituents
 from schemas import raw
 
 MAX_ROWS, MAX_BYTES = 200_000_000, 8 << 30
@@ -38,12 +38,15 @@ def fetch(request: Request) -> Answer:
     path = request.path
     assert path is not None, "the universe gives every file its path"
     try:
-        frame = scan(path)
+        is_fund = request.model is raw.Constituents and constituents.is_holdings(path)
+        frame = constituents.holdings(path) if is_fund else scan(path)
         about = check_columns(frame, request, path)
         rows = select(frame, request, about).collect()
     except (OSError, pl.exceptions.PolarsError, pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).split("\n", 1)[0]
         raise SourceError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({first})") from error
+    if request.model is raw.Constituents:
+        constituents.check_whole(rows, about, path)
     if rows.is_empty() and request.since is None and request.until is None:
         raise SourceError(f"{path}: has no rows for {request.label}; check the symbol in the universe")
     return Answer(rows)
