@@ -12,6 +12,16 @@ from schemas.table import columns, name, polars_schema
 FIGURES = {
     raw.Bars: ("open", "high", "low", "close", "adj_close", "volume"),
     raw.Macro: ("value",),
+    raw.Actions: ("dividend", "split_ratio"),
+    raw.Constituents: ("weight_pct",),
+    raw.MarketSnapshot: (
+        "total_market_cap_usd",
+        "volume_24h_usd",
+        "active_coins",
+        "btc_dominance_pct",
+        "eth_dominance_pct",
+    ),
+    raw.PolicyEvents: ("released_at", "kind", "target_low_pct", "target_high_pct", "tone"),
 }
 
 

@@ -62,7 +62,7 @@ def check_schema(batch: Batch, request: Request) -> None:
     """Row by row what the raw table's schema says."""
     shape = polars_schema(request.model)
     filled = batch.rows.with_columns(
-        *([] if "said_at" in batch.rows.columns else [pl.lit(None, Instant).alias("said_at")]),
+        *(pl.lit(None, Instant).alias("said_at") for _ in range("said_at" not in batch.rows.columns)),
         source=pl.lit(request.source),
         interval=pl.lit(request.interval),
         known_at=pl.lit(request.now, Instant),
@@ -88,7 +88,7 @@ def check_schema(batch: Batch, request: Request) -> None:
             None if "." in str(column) else str(column),
         )
     batch.rows = filled.filter(~pl.int_range(pl.len()).is_in(broken["row"].cast(pl.Int64).implode())).select(
-        "line", *shape, "first_at", "said_at"
+        "line", *dict.fromkeys([*shape, "is_known_at_assumed", "first_at", "said_at"])
     )
 
 

@@ -22,7 +22,7 @@ OWN = "comove"  # the provider of what the pipeline itself says
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt: what was asked, what came, what went wrong."""
+    """One attempt: what was asked, what came, what went wrong; `also` is what came along for other tables."""
 
     request: Request
     started_at: datetime
@@ -31,6 +31,8 @@ class Outcome:
     seconds: float = 0.0
     pages: int = 0
     retries: int = 0
+    note: str | None = None
+    also: tuple["Outcome", ...] = ()
 
     @property
     def table(self) -> str:
@@ -120,6 +122,8 @@ def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[s
         "table_name": outcome.table,
         "item": request.label,
         "interval": request.interval,
+        "since_on": request.since,
+        "until_on": request.until,
         "started_at": outcome.started_at,
         "status": status,
         "rows_fetched": batch.delivered.height if batch else 0,
@@ -130,7 +134,7 @@ def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[s
         "pages": outcome.pages,
         "retries": outcome.retries,
         "seconds": outcome.seconds,
-        "error": str(outcome.error) if outcome.error else None,
+        "error": str(outcome.error) if outcome.error else outcome.note,
     }
 
 

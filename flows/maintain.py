@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flows import universe as universes
 from flows.build import build
+from flows.job import Job
 from flows.ledger import load_landed
-from flows.pipeline import Job
 from warehouse.landing import LandingError, sync
 from warehouse.publish import POINTER, publish
 from warehouse.store import Store, StoreError

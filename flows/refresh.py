@@ -13,7 +13,9 @@ from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 from rich.console import Console
 
 from flows import universe as universes
-from flows.pipeline import Job, NothingUsableError, Run, run
+from flows.fetching import NothingUsableError
+from flows.job import Job
+from flows.pipeline import Run, run
 from flows.runners import Plain, Prefect
 from flows.summary import show
 from schemas.table import InvalidTableError

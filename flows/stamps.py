@@ -11,6 +11,24 @@ from schemas import raw
 from schemas.table import Instant
 from transforms.finality import HOUR, daily_final_at
 
+EVENT_KINDS = ("meeting", "statement", "unscheduled")
+CLASS_SHARES = {  # iShares drops the separator before the class of shares; data vendors keep it
+    "AKOB": "AKO-B",
+    "BFA": "BF-A",
+    "BFB": "BF-B",
+    "BRKB": "BRK-B",
+    "CRDA": "CRD-A",
+    "CWENA": "CWEN-A",
+    "GEFB": "GEF-B",
+    "GTNA": "GTN-A",
+    "HEIA": "HEI-A",
+    "HVTA": "HVT-A",
+    "LENB": "LEN-B",
+    "LGFA": "LGF-A",
+    "LGFB": "LGF-B",
+    "MOGA": "MOG-A",
+    "UHALB": "UHAL-B",
+}
 TIME_FORMATS = (
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%dT%H:%M:%SZ",
@@ -80,6 +98,8 @@ def stamp_macro(batch: Batch, request: Request) -> None:
         value=pl.when(~is_missing).then(pl.col("value")),
         said_at=end_of_day(to_date(batch.rows, "vintage")),
     ).filter(pl.col("value").is_not_null())
+    if not request.is_recorded:  # a vintage of today is known now, not at the end of the day
+        batch.rows = batch.rows.with_columns(pl.min_horizontal("said_at", pl.lit(request.now, Instant)))
     to_numbers(batch, FIGURES[raw.Macro])
     batch.refuse(pl.col("observed_on").is_null(), "readable_time", "observed_on")
     released = end_of_day(pl.col("observed_on") + timedelta(days=request.release_lag_days))
@@ -88,6 +108,68 @@ def stamp_macro(batch: Batch, request: Request) -> None:
         available_at=pl.coalesce(given, pl.min_horizontal(released, "said_at"))  # a vintage shows it was out
     ).with_columns(first_at=pl.col("available_at"))
     batch.refuse(pl.col("observed_on") > request.now.date(), "not_in_the_future", "observed_on")
+
+
+def stamp_actions(batch: Batch, request: Request) -> None:
+    """Dividends and splits under the first date without the right, public from the end of that day."""
+    about = "ex_on" if "ex_on" in batch.rows.columns else "date"
+    batch.rows = batch.rows.with_columns(
+        symbol=pl.col("symbol").cast(pl.String) if request.item is None else pl.lit(request.item),
+        ex_on=to_date(batch.rows, about),
+        said_at=end_of_day(to_date(batch.rows, "vintage")),
+    ).with_columns(first_at=end_of_day(pl.col("ex_on")))
+    to_numbers(batch, FIGURES[raw.Actions])
+    batch.refuse(pl.col("ex_on").is_null(), "readable_time", about)
+    batch.refuse(pl.all_horizontal(pl.col(FIGURES[raw.Actions]).is_null()), "has_dividend_or_split")
+
+
+def stamp_constituents(batch: Batch, request: Request) -> None:
+    """Members of the request's index on a date; a fund's cash, futures and escrow lines have no ticker."""
+    about = "as_of_on" if "as_of_on" in batch.rows.columns else "as_of"
+    batch.refuse(pl.col("symbol").is_null(), "has_symbol", "symbol")
+    batch.rows = (
+        batch.rows.with_columns(
+            index_id=pl.lit(request.item),
+            symbol=pl.col("symbol").cast(pl.String).str.strip_chars().replace(CLASS_SHARES),
+            as_of_on=to_date(batch.rows, about),
+        )
+        .filter(pl.col("symbol").str.contains("^[A-Z][A-Z.-]{0,9}$"))
+        .with_columns(first_at=end_of_day(pl.col("as_of_on")))
+    )
+    to_numbers(batch, FIGURES[raw.Constituents])
+    batch.refuse(pl.col("as_of_on").is_null(), "readable_time", about)
+    batch.refuse(pl.col("as_of_on") > request.now.date(), "not_in_the_future", about)
+
+
+def stamp_snapshot(batch: Batch, request: Request) -> None:
+    """One look at the whole market, final when it is taken."""
+    batch.rows = batch.rows.with_columns(captured_at=to_instant(batch.rows, "captured_at")).with_columns(
+        first_at=pl.col("captured_at")
+    )
+    to_numbers(batch, FIGURES[raw.MarketSnapshot])
+    batch.refuse(pl.col("captured_at").is_null(), "readable_time", "captured_at")
+    batch.refuse(pl.col("captured_at") > request.now, "not_in_the_future", "captured_at")
+
+
+def stamp_events(batch: Batch, request: Request) -> None:
+    """Decisions are public at their release; a meeting that is only planned, from the file's `known_at`."""
+    released, said = (to_instant(batch.rows, label) for label in ("released_at", "known_at"))
+    is_planned = pl.col("kind") == "meeting"
+    batch.rows = (
+        batch.rows.with_columns(released_at=released, said_at=said)
+        .drop("known_at", strict=False)
+        .with_columns(
+            first_at=pl.coalesce(
+                "said_at", pl.when(is_planned).then(pl.lit(request.now, Instant)).otherwise("released_at")
+            )
+        )
+    )
+    to_numbers(batch, ("target_low_pct", "target_high_pct", "tone"))
+    batch.refuse(
+        pl.col("event_id").is_null() | pl.col("released_at").is_null(), "readable_time", "released_at"
+    )
+    batch.refuse(~pl.col("kind").is_in(EVENT_KINDS), "known_kind", "kind")
+    batch.refuse(~is_planned & (pl.col("released_at") > request.now), "not_in_the_future", "released_at")
 
 
 def to_numbers(batch: Batch, labels: tuple[str, ...]) -> None:
@@ -132,4 +214,11 @@ def end_of_day(day: pl.Expr) -> pl.Expr:
     return day.cast(pl.Datetime("us")).dt.replace_time_zone("UTC") + timedelta(days=1, microseconds=-1)
 
 
-STAMP = {raw.Bars: stamp_bars, raw.Macro: stamp_macro}
+STAMP = {
+    raw.Bars: stamp_bars,
+    raw.Macro: stamp_macro,
+    raw.Actions: stamp_actions,
+    raw.Constituents: stamp_constituents,
+    raw.MarketSnapshot: stamp_snapshot,
+    raw.PolicyEvents: stamp_events,
+}

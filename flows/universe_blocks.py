@@ -164,7 +164,7 @@ class Macro(Feed):
 
 
 class Breadth(Feed):
-    """The members of an index: every symbol of a file, or the dated membership in `constituents`."""
+    """The members of an index: every symbol of a file, the dated membership in `constituents`, or both."""
 
     index: Id
     provider: Literal["yahoo", "files"]
@@ -176,7 +176,8 @@ class Breadth(Feed):
     def _match_members(self) -> Self:
         is_files = self.provider == "files"
         self._reserve("members", 'provider "files"', is_owner=is_files, is_required=False)
-        self._reserve("constituents", 'breadth without members = "file"', is_owner=self.members is None)
+        if self.members is None and self.constituents is None:
+            raise refusal('missing; breadth without members = "file" needs it', "constituents")
         return self
 
 

@@ -30,6 +30,10 @@ def new_versions(
     """
     about = [column for column in key(model) if column != "known_at"]
     figures = list(FIGURES[model])
+    if "known_at" not in key(model):  # a snapshot is taken once and never said again
+        return rows.join(stored, on=about, how="anti").select(
+            *polars_schema(model), is_new=pl.lit(value=True)
+        )
     shape = [*polars_schema(model), "is_new"]
     beside = rows.join(heads(stored, about, figures), on=about, how="left")
     is_contested = (
@@ -100,7 +104,7 @@ def withdrawals(
     suspects = stored.join(wrong, on=about, how="semi")
     newest = suspects.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
     return newest.join(wrong, on=[*about, *figures], nulls_equal=True).with_columns(
-        *(pl.lit(None, pl.Float64).alias(column) for column in figures),
+        *(pl.lit(None, stored.schema[column]).alias(column) for column in figures),
         known_at=pl.max_horizontal(pl.lit(loaded_at, Instant), pl.col("known_at") + TICK),
         is_known_at_assumed=pl.lit(value=False),
         load_id=pl.col("found_by"),

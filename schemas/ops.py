@@ -16,6 +16,8 @@ class Loads(Table):
     table_name: pl.String = field("Table that the load was meant for")
     item: pl.String = field("Symbol, series or index that was asked for")
     interval: pl.String = field("Length of the bars asked for", nullable=True)
+    since_on: pl.Date = field("First date asked for; null asks for all", nullable=True)
+    until_on: pl.Date = field("Last date asked for; null asks up to the run", nullable=True)
     started_at: Instant = field("Start of the attempt", "UTC", nullable=True)
     status: pl.String = field(
         "loaded, unchanged (nothing new), failed (no answer), refused (too many bad rows), "
@@ -30,7 +32,7 @@ class Loads(Table):
     pages: pl.Int64 = field("Requests that were answered", "requests")
     retries: pl.Int64 = field("Requests repeated after a failure", "requests")
     seconds: pl.Float64 = number("Duration of the attempt", "seconds")
-    error: pl.String = field("What went wrong, in words", nullable=True)
+    error: pl.String = field("What went wrong or is missing, in words", nullable=True)
 
     class Config:
         """Name and key."""

@@ -3,7 +3,8 @@
 A newcomer adds a provider with one module that has a `fetch`, and one entry here.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,11 @@ from schemas import Table
 
 SOURCES = {
     "files": "flows.sources.files",
+    "yahoo": "flows.sources.yahoo",
+    "ccxt": "flows.sources.exchange",
+    "fred": "flows.sources.fred",
+    "coingecko": "flows.sources.coingecko",
+    "fed": "flows.sources.fed",
 }
 
 
@@ -21,6 +27,9 @@ class SourceError(RuntimeError):
     """A provider gave no usable answer; the text says which, for what, and what to try."""
 
     is_transient = False  # True where the same request may succeed later
+    pages = 0  # requests that were answered before it failed
+    retries = 0  # requests that were sent again
+    seconds = 0.0  # that the attempt took
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,8 @@ class Request:
     Attributes:
         model: The raw table that the rows are for.
         provider, source: Provider, and the name that its rows carry, e.g. `files:equity_1d.parquet`.
-        item: The provider's symbol, series id or index; `None` asks for everything that a file has.
+        item: The provider's symbol, series id or index; `None` asks for everything, or for `items`.
+        items: Several symbols in one request, where a provider serves many at once.
         interval, calendar: Length and trading calendar of bars.
         now: The instant that counts as now for finality: that of the run, or when a file was recorded.
         since, until: First and last date wanted, both inclusive.
@@ -45,6 +55,7 @@ class Request:
     source: str
     item: str | None
     now: datetime
+    items: tuple[str, ...] = ()
     load_id: str = ""
     interval: str | None = None
     calendar: str = "24/7"
@@ -60,14 +71,35 @@ class Request:
     @property
     def label(self) -> str:
         """The item for people and for the ledger."""
+        if self.items:
+            return f"{self.items[0]}..{self.items[-1]} ({len(self.items)})"
         return self.item or "*"
+
+    @property
+    def what(self) -> str:
+        """Source and item, as errors begin."""
+        return f"{self.source} {self.label}"
+
+    @property
+    def is_live(self) -> bool:
+        """True where a provider is asked over the network, so that a part of its history can be asked for."""
+        return self.provider != "files"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider said: its rows as delivered, and what it took to get them."""
+    """What a provider said: its rows as delivered, and what it took to get them.
+
+    Attributes:
+        rows: Rows for the request's own table.
+        others: Rows that came along for other tables, e.g. the dividends beside the prices.
+        note: What the reader of the ledger should know of an answer that is usable: holes, missing symbols.
+        pages, retries: Answered and repeated requests.
+    """
 
     rows: pl.DataFrame
+    others: Mapping[type[Table], pl.DataFrame] = field(default_factory=dict)
+    note: str | None = None
     pages: int = 1
     retries: int = 0
 
@@ -80,5 +112,12 @@ def fetch(request: Request) -> Answer:
     """
     if request.provider not in SOURCES:
         raise SourceError(f"{request.source} {request.label}: no adapter for provider {request.provider}")
-    answer: Answer = import_module(SOURCES[request.provider]).fetch(request)
-    return answer
+    from flows.sources.policy import metered  # it needs the contract above
+
+    with metered() as meter:
+        try:
+            answer: Answer = import_module(SOURCES[request.provider]).fetch(request)
+        except SourceError as error:
+            error.pages, error.retries = meter.pages, meter.retries
+            raise
+    return replace(answer, pages=meter.pages or answer.pages, retries=meter.retries)

@@ -6,15 +6,27 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.sources import Answer, Request, SourceError
+from flows.sources import Answer, Request, SourceError, constituents
 from schemas import raw
 
 MAX_ROWS, MAX_BYTES = 200_000_000, 8 << 30
 WANTED = {
     raw.Bars: {"symbol", "close"},
     raw.Macro: {"series_id", "observed_on", "value"},
+    raw.Actions: {"symbol"},
+    raw.Constituents: {"symbol", "weight_pct"},
+    raw.MarketSnapshot: {"total_market_cap_usd"},
+    raw.PolicyEvents: {"event_id", "kind"},
 }
-ABOUT = {raw.Bars: ("opened_at", "date"), raw.Macro: ("observed_on",)}
+ABOUT = {
+    raw.Bars: ("opened_at", "date"),
+    raw.Macro: ("observed_on",),
+    raw.Actions: ("ex_on", "date"),
+    raw.Constituents: ("as_of_on", "as_of"),
+    raw.MarketSnapshot: ("captured_at",),
+    raw.PolicyEvents: ("released_at",),
+}
+ITEM = {raw.Bars: "symbol", raw.Macro: "series_id", raw.Actions: "symbol"}  # else a file is about one thing
 
 
 def fetch(request: Request) -> Answer:
@@ -26,12 +38,15 @@ def fetch(request: Request) -> Answer:
     path = request.path
     assert path is not None, "the universe gives every file its path"
     try:
-        frame = scan(path)
+        is_fund = request.model is raw.Constituents and constituents.is_holdings(path)
+        frame = constituents.holdings(path) if is_fund else scan(path)
         about = check_columns(frame, request, path)
         rows = select(frame, request, about).collect()
     except (OSError, pl.exceptions.PolarsError, pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).split("\n", 1)[0]
         raise SourceError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({first})") from error
+    if request.model is raw.Constituents:
+        constituents.check_whole(rows, about, path)
     if rows.is_empty() and request.since is None and request.until is None:
         raise SourceError(f"{path}: has no rows for {request.label}; check the symbol in the universe")
     return Answer(rows)
@@ -66,9 +81,8 @@ def check_columns(frame: pl.LazyFrame, request: Request, path: Path) -> str:
 
 def select(frame: pl.LazyFrame, request: Request, about: str) -> pl.LazyFrame:
     """Only the item and the range that were asked for."""
-    item = "series_id" if request.model is raw.Macro else "symbol"
-    if request.item is not None:
-        frame = frame.filter(pl.col(item).cast(pl.String) == request.item)
+    if request.item is not None and request.model in ITEM:
+        frame = frame.filter(pl.col(ITEM[request.model]).cast(pl.String) == request.item)
     if request.since is None and request.until is None:
         return frame
     day = pl.col(about).cast(pl.String).str.slice(0, 10).str.to_date(strict=False)

@@ -185,8 +185,6 @@ exchange = "kraken", => ¶
     asset "RUT" source 1: exchange: is for provider "ccxt" only; remove it
 members = "file" => ¶
     breadth "RUT": constituents: missing; breadth without members = "file" needs it
-members = "file" => members = "file" ¶ constituents = "members.csv"
-    breadth "RUT": constituents: is for breadth without members = "file" only; remove it
 provider = "files" ¶ path = "members.csv" => provider = "yahoo"
     breadth "RUT": members: is for provider "files" only; remove it
 provider = "files" ¶ path = "members.csv" ¶ members = "file" => provider = "yahoo"

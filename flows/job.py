@@ -1,0 +1,58 @@
+"""One run as a value: what to watch, where to keep it, and the clock."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.universe import Universe
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run: what to watch, where to keep it, and the clock, which is read once.
+
+    Attributes:
+        universe: What is watched.
+        data: The folder that holds landing zone, warehouse and publication.
+        now: The instant of the run.
+        as_of: Replay: build what was known at this instant beside the main copy.
+        since, until: First and last date to fetch, both inclusive.
+        universe_path: Where the universe was read from, for a later rebuild.
+    """
+
+    universe: Universe
+    data: Path
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    as_of: datetime | None = None
+    since: date | None = None
+    until: date | None = None
+    universe_path: Path | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: its instant, so that ids sort by time."""
+        return f"{self.now:%Y%m%dT%H%M%S%fZ}"
+
+    @property
+    def zone(self) -> Path:
+        """The landing zone."""
+        return self.data / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """The file that the pipeline writes, and nobody else opens."""
+        return self.data / "warehouse.duckdb"
+
+    @property
+    def home(self) -> Path:
+        """Where this run publishes: the data folder, or a replay's own folder below it."""
+        return self.data / "as-of" / f"{self.as_of:%Y-%m-%dT%H%M%SZ}" if self.as_of else self.data
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the publication says of how it was made."""
+        return {
+            "as_of": (self.as_of or self.now).isoformat(),
+            "universe": {"path": str(self.universe_path or ""), "fingerprint": self.universe.fingerprint},
+        }

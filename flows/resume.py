@@ -1,0 +1,90 @@
+"""What is stored already: from where a source is asked again, and whether it has restated its history."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from flows.sources import Request
+from schemas import raw
+from schemas.table import polars_schema
+from warehouse.store import Store
+
+OVERLAP = {"1h": timedelta(days=2), "1d": timedelta(days=7), None: timedelta(days=7)}
+SAME = 1e-6  # Yahoo's adjusted closes tremble in the seventh digit from one request to the next
+OF_BAR = ("source", "symbol", "interval")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The newest stored bars of every series, and the newest decision of every source of events."""
+
+    bars: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(raw.Bars)))
+    decided: dict[str, date] = field(default_factory=dict)
+
+    def last(self, request: Request) -> dict[str, date]:
+        """The day of the newest bar of each symbol of a request."""
+        mine = self.bars.filter(source=request.source, interval=request.interval or "")
+        days = mine.group_by("symbol").agg(pl.col("opened_at").max().dt.date()).iter_rows()
+        wanted = set(request.items or (request.item,))
+        return {symbol: day for symbol, day in days if symbol in wanted}
+
+
+def known(store: Store, now: datetime) -> Known:
+    """What is in force now, as far back as the overlap."""
+    bars = store.newest(raw.Bars, now).filter(pl.col("close").is_not_null())
+    age = pl.col("opened_at").max().over(OF_BAR) - pl.col("opened_at")
+    events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind") != "meeting")
+    decided = events.group_by("source").agg(pl.col("released_at").max().dt.date())
+    return Known(bars.filter(age <= max(OVERLAP.values())), dict(decided.iter_rows()))
+
+
+def resume(wanted: list[Request], stored: Known, run_id: str) -> list[Request]:
+    """The requests from where they left off, with new load ids where one became several."""
+    asked = [one for request in wanted for one in resumed(request, stored)]
+    return [replace(one, load_id=f"{run_id}-{number:04d}") for number, one in enumerate(asked, start=1)]
+
+
+def resumed(request: Request, stored: Known) -> Iterator[Request]:
+    """The request from its last stored bar minus the overlap; several where its symbols differ in that.
+
+    Recorded files always deliver everything, and so does a macro series: it is small, and its revisions may
+    go back for decades.
+    """
+    overlap = OVERLAP[request.interval]
+    if not request.is_live or request.since or request.model not in (raw.Bars, raw.PolicyEvents):
+        yield request
+    elif request.model is raw.PolicyEvents:
+        day = stored.decided.get(request.source)
+        yield replace(request, since=day and day - overlap)
+    elif request.items:
+        yield from resumed_panel(request, stored.last(request), overlap)
+    else:
+        day = stored.last(request).get(request.item or "")
+        yield replace(request, since=day and day - overlap)
+
+
+def resumed_panel(request: Request, last: dict[str, date], overlap: timedelta) -> Iterator[Request]:
+    """Up to three requests: symbols that are up to date, that stayed behind, and that are new."""
+    newest = max(last.values(), default=date.min)
+    groups: dict[str, list[str]] = {"current": [], "behind": [], "new": []}
+    for symbol in request.items:
+        is_current = symbol in last and newest - last[symbol] <= overlap
+        groups["new" if symbol not in last else "current" if is_current else "behind"].append(symbol)
+    for symbols in groups.values():
+        day = min((last[symbol] for symbol in symbols if symbol in last), default=None)
+        if symbols:
+            yield replace(request, items=tuple(symbols), since=day and day - overlap)
+
+
+def is_restated(request: Request, rows: pl.DataFrame, stored: Known) -> bool:
+    """Whether a stored close or adjusted close of the overlap is another now: a dividend, a split, a repair.
+
+    Then every bar before may be another too, and the whole history is asked for, so that versions are added.
+    """
+    if not request.is_live or request.model is not raw.Bars or request.since is None:
+        return False
+    both = rows.join(stored.bars, on=[*OF_BAR, "opened_at"], suffix="_stored")
+    moved = [(pl.col(c) / pl.col(f"{c}_stored") - 1).abs() > SAME for c in ("close", "adj_close")]
+    return both.filter(pl.any_horizontal(moved)).height > 0

@@ -1,0 +1,183 @@
+"""Crypto exchanges through ccxt: candles page by page, each in the exchange's own page size.
+
+A source is one exchange (`ccxt:kraken`) and a symbol names its quote currency (`ETH/USD` is not `ETH/USDT`).
+Candles without trades, or lost in an outage, are holes; they stay holes and are noted in the ledger.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from flows.sources import Answer, Request
+from flows.sources.answers import FetchError, judge
+from flows.sources.policy import current
+from flows.sources.secret import secret
+from flows.sources.web import broken, endless, timed_out, within
+
+FIRST_DAY = date(2017, 1, 1)  # where a history starts if nobody asked for more
+PAGE = 300  # where ccxt does not know the exchange's page size
+STEPS = {"1h": timedelta(hours=1), "1d": timedelta(days=1)}
+COLUMNS: dict[str, pl.DataType] = {
+    "opened_at": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64()),
+}
+CHUNK = 1 << 16
+THROTTLED = ("rate limit", "too many requests")  # Kraken says so with status 200
+
+
+def fetch(request: Request) -> Answer:
+    """The candles of one symbol, oldest first; the intake drops the one that still runs.
+
+    Raises:
+        FetchError: if the exchange or the symbol is unknown, or a page cannot be trusted.
+    """
+    step = STEPS[request.interval or "1h"]
+    frames = [pl.DataFrame(page, COLUMNS, orient="row") for page in pages(request, step)]
+    rows = (
+        pl.concat([pl.DataFrame(schema=COLUMNS), *frames]).unique("opened_at", keep="last").sort("opened_at")
+    )
+    first, last = span(request)
+    rows = rows.filter(pl.col("opened_at").is_between(first, last)).with_columns(
+        symbol=pl.lit(request.item), date=pl.col("opened_at").dt.date()
+    )
+    if rows.is_empty() and request.since is None:
+        raise FetchError(f"{request.what}: has no candles; check the symbol")
+    return Answer(
+        rows.drop("date" if request.interval == "1h" else "opened_at"), note=holes(request, rows, step)
+    )
+
+
+def span(request: Request) -> tuple[datetime, datetime]:
+    """First and last instant wanted."""
+    first = datetime.combine(request.since or FIRST_DAY, time(), UTC)
+    last = datetime.combine(request.until, time.max, UTC) if request.until else request.now
+    return first, min(last, request.now)
+
+
+def pages(request: Request, step: timedelta) -> Iterator[list[tuple[Any, ...]]]:
+    """Pages until the end of the range; an empty one is skipped by its width, to cross an outage."""
+    exchange = connected(request)
+    size = page_size(exchange, request.item or "")
+    cursor, last = span(request)
+    while cursor <= last:
+        page = candles(request, exchange, cursor, size, step)
+        yield page
+        ahead = [row[0] for row in page if row[0] >= cursor]
+        cursor = max(ahead) + step if ahead else cursor + size * step
+
+
+def candles(
+    request: Request, exchange: Any, since: datetime, size: int, step: timedelta
+) -> list[tuple[Any, ...]]:
+    """One page, checked: six numbers a candle, time stamps on the interval's grid and in the past."""
+    millis = int(since.timestamp() * 1000)
+    said = call(request, exchange, "fetch_ohlcv", request.item, request.interval, millis, size)
+    width, now = int(step.total_seconds() * 1000), request.now.timestamp() * 1000
+    for row in said:
+        if len(row) < len(COLUMNS) or None in row[:5]:
+            raise FetchError(f"{request.what}: a candle without its figures ({row}); nothing of it was kept")
+        if row[0] % width or not 0 < row[0] <= now + width:
+            raise FetchError(f"{request.what}: {row[0]} is no time stamp of {request.interval} candles")
+    return [(datetime.fromtimestamp(row[0] / 1000, UTC), *row[1:6]) for row in said]
+
+
+def call(request: Request, exchange: Any, method: str, *arguments: Any) -> Any:
+    """Call ccxt; what it raises of its own is told in our words."""
+    from ccxt import BadSymbol, BaseError
+
+    try:
+        return getattr(exchange, method)(*arguments)
+    except BadSymbol as error:
+        raise FetchError(f"{request.what}: the exchange does not list it; check the symbol") from error
+    except (BaseError, TypeError, KeyError, AttributeError, ValueError) as error:
+        first = " ".join(str(error).split())[:160]
+        raise FetchError(f"{request.what}: {type(error).__name__} ({first}); run again later") from error
+
+
+def page_size(exchange: Any, symbol: str) -> int:
+    """How many candles the exchange gives at once, as ccxt knows it."""
+    size = exchange.feature_value(symbol, "fetchOHLCV", "limit", PAGE)
+    return int(size or PAGE)
+
+
+def holes(request: Request, rows: pl.DataFrame, step: timedelta) -> str | None:
+    """How many candles are missing, and where the first hole is; some exchanges serve the newest only."""
+    start = datetime.combine(request.since, time(), UTC) if request.since else None
+    if start and rows.height and rows["opened_at"][0] > start:
+        return f"serves nothing before {rows['opened_at'][0]:%Y-%m-%d %H:%M} UTC"
+    gaps = rows.select("opened_at", gap=pl.col("opened_at").diff()).filter(pl.col("gap") > step)
+    if gaps.is_empty():
+        return None
+    missing = sum(gap // step - 1 for gap in gaps["gap"])
+    at = gaps["opened_at"][0] - gaps["gap"][0] + step
+    return f"{missing} candles missing in {gaps.height} holes, the first from {at:%Y-%m-%d %H:%M} UTC"
+
+
+def connected(request: Request) -> Any:
+    """The exchange with its markets, which are loaded once a process and policy."""
+    name = request.source.partition(":")[2]
+    exchange = opened(name, id(current()))
+    if exchange is None:
+        raise FetchError(f"{request.source}: ccxt knows no such exchange; see ccxt.exchanges for the names")
+    exchange.session.what = request.what
+    call(request, exchange, "load_markets")
+    if request.item not in exchange.markets:
+        raise FetchError(f"{request.what}: the exchange does not list it; check the symbol")
+    return exchange
+
+
+@lru_cache(maxsize=32)
+def opened(name: str, policy: int) -> Any:  # noqa: ARG001 - a new policy means new markets
+    """An exchange on a session that keeps to the policy; `None` where ccxt has none of that name."""
+    import ccxt
+
+    if name not in ccxt.exchanges:
+        return None
+    keys = {k: secret(f"{name}_{k}".upper()) for k in ("apiKey", "secret")}
+    settings = {k: v for k, v in keys.items() if v}
+    exchange = getattr(ccxt, name)({**settings, "enableRateLimit": False, "session": session(name)})
+    exchange.has["fetchCurrencies"] = False  # one request less, and no need of a key
+    if isinstance(exchange.options.get("fetchMarkets"), dict):
+        exchange.options["fetchMarkets"]["types"] = ["spot"]  # Binance would load three more kinds
+    return exchange
+
+
+def session(name: str) -> Any:
+    """A requests session, as ccxt wants one, that keeps to the policy."""
+    import requests
+
+    class PoliteSession(requests.Session):
+        """Each request is sent by the policy, whole or not at all."""
+
+        what = f"ccxt:{name}"
+
+        def request(self, method: Any, url: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+            return current().send(f"ccxt:{name}", url, lambda: self.attempt(method, url, kwargs))
+
+        def attempt(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
+            policy = current()
+            kwargs |= {"timeout": policy.idle_seconds, "verify": policy.ca_file or True, "stream": True}
+            try:
+                answer = super().request(method, policy.route(url), **kwargs)
+                body = within(
+                    self.what, policy, iter(lambda: answer.raw.read1(CHUNK, decode_content=True), b"")
+                )
+            except requests.Timeout as error:
+                raise timed_out(self.what) from error
+            except requests.TooManyRedirects as error:
+                raise endless(self.what) from error
+            except (requests.RequestException, OSError) as error:
+                raise broken(self.what, error) from error
+            answer._content = body  # noqa: SLF001 - so that ccxt reads what was checked
+            answer._content_consumed = True  # noqa: SLF001
+            self.check(judge(self.what, answer.status_code, answer.headers, body, "json"))
+            return answer
+
+        def check(self, text: str) -> None:
+            if '"error"' in text[:200] and any(words in text[:400].lower() for words in THROTTLED):
+                raise FetchError(f"{self.what}: asks us to slow down", is_transient=True, is_down=True)
+
+    return PoliteSession()

@@ -1,0 +1,103 @@
+"""Plain HTTP for the providers that have no client library of their own, over httpx."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import httpx
+
+from flows.sources.answers import FetchError, Form, judge
+from flows.sources.policy import Policy, current
+
+MAX_REDIRECTS = 3
+AGENT = {"User-Agent": "comove (+https://pypi.org/project/httpx)"}
+
+
+def get(
+    what: str,
+    url: str,
+    form: Form,
+    params: Mapping[str, str] | None = None,
+    check: Callable[[str], None] | None = None,
+) -> str:
+    """The text of a URL, asked for politely.
+
+    Args:
+        what: Source and item, for errors; the source is its first word.
+        url: Address without its parameters; errors name neither, because parameters may hold a key.
+        form: What the answer should be.
+        params: Query parameters.
+        check: Looks into the text and raises a `FetchError` that may heal, so that it is asked again.
+
+    Raises:
+        FetchError: if there is no such answer.
+    """
+    policy = current()
+
+    def attempt() -> str:
+        text = judge(what, *read(what, policy, url, params), form)
+        if check:
+            check(text)
+        return text
+
+    return policy.send(what.split(" ", 1)[0], url, attempt)
+
+
+def read(
+    what: str, policy: Policy, url: str, params: Mapping[str, str] | None
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and body of one request, within the policy's time and size."""
+    try:
+        with (
+            httpx.Client(
+                timeout=policy.idle_seconds,
+                follow_redirects=True,
+                max_redirects=MAX_REDIRECTS,
+                headers=AGENT,
+                verify=ssl.create_default_context(cafile=policy.ca_file) if policy.ca_file else True,
+            ) as client,
+            client.stream("GET", policy.route(url), params=params) as answer,
+        ):
+            pieces = within(what, policy, answer.iter_bytes())
+            return answer.status_code, answer.headers, pieces
+    except httpx.TimeoutException as error:
+        raise timed_out(what) from error
+    except httpx.TooManyRedirects as error:
+        raise endless(what) from error
+    except httpx.HTTPError as error:
+        raise broken(what, error) from error
+
+
+def within(what: str, policy: Policy, pieces: Iterable[bytes]) -> bytes:
+    """The pieces of a body together, unless they take too long or grow too large."""
+    body, until = bytearray(), time.monotonic() + policy.total_seconds
+    for piece in pieces:
+        body += piece
+        if time.monotonic() > until:
+            raise timed_out(what)
+        if len(body) > policy.max_bytes:
+            raise FetchError(f"{what}: the answer is larger than {policy.max_bytes >> 20} MB; ask for less")
+    return bytes(body)
+
+
+def timed_out(what: str) -> FetchError:
+    """Silence, or a body that drips."""
+    return FetchError(f"{what}: no whole answer in time; run again later", is_transient=True, is_down=True)
+
+
+def endless(what: str) -> FetchError:
+    """A redirect that never arrives."""
+    return FetchError(f"{what}: redirects without end; check whether the provider moved", is_down=True)
+
+
+def broken(what: str, error: BaseException) -> FetchError:
+    """A connection that failed; one whose certificate does not hold is not tried again."""
+    if "certificate" in str(error).lower():
+        return FetchError(
+            f"{what}: the certificate does not hold; check the machine's clock and its proxy",
+            is_down=True,
+        )
+    kind = type(error).__name__
+    return FetchError(
+        f"{what}: the connection broke ({kind}); run again later", is_transient=True, is_down=True
+    )

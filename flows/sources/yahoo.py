@@ -1,0 +1,188 @@
+"""Yahoo Finance through yfinance: bars with raw and adjusted closes, dividends, splits; many closes at once.
+
+yfinance brings what Yahoo wants of a client: a browser's handshake, cookie, consent and crumb. Its price
+frames are not used: they hide errors as empty frames, replay a failure from a cache instead of asking again,
+look up the time zone with a request of its own, and turn a missing volume into 0. `YfData.get` has none of
+that, and the chart is read here. Raw prices are as Yahoo has them: adjusted for splits, not for dividends.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from flows.calendars import FIRST_DAY
+from flows.sources import Answer, Request
+from flows.sources.answers import FetchError, judge
+from flows.sources.policy import current
+from flows.sources.web import broken, endless, timed_out
+from schemas import raw
+
+HOST = "https://query2.finance.yahoo.com"
+EVENTS = "div,splits,capitalGains"
+SPARK_SYMBOLS = 20  # Yahoo answers for that many at once
+CRUMB = re.compile(r"[\w./\\-]{1,40}")
+RENEW = 401  # the client fetches a new crumb and asks again
+WHAT: ContextVar[str] = ContextVar("what", default="yahoo")  # source and item, for errors
+PRICES = {"open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume"}
+ACTIONS = {"symbol": pl.String, "ex_on": pl.Date, "dividend": pl.Float64, "split_ratio": pl.Float64}
+
+
+def fetch(request: Request) -> Answer:
+    """Bars of one symbol with its dividends and splits, or the daily closes of many symbols.
+
+    Raises:
+        FetchError: naming the symbol and what Yahoo said, e.g. that it may be delisted.
+    """
+    return sparks(request) if request.items else chart(request)
+
+
+def chart(request: Request) -> Answer:
+    """One symbol from the chart service; `since` and `until` are inclusive."""
+    symbol, interval = request.item or "", request.interval or "1d"
+    first, last = span(request)
+    params = {"period1": str(first), "period2": str(last), "interval": interval, "events": EVENTS}
+    said = ask(request, f"{HOST}/v8/finance/chart/{symbol}", params)
+    result = the_result(said.get("chart"), request)
+    if str(result["meta"].get("symbol", symbol)).upper() != symbol.upper():
+        raise FetchError(f"{request.what}: answered for {result['meta']['symbol']}; check the symbol")
+    if result["meta"].get("dataGranularity", interval) != interval:
+        raise FetchError(f"{request.what}: answered with bars of {result['meta']['dataGranularity']}")
+    rows = bars(result, symbol, interval)
+    if rows.is_empty() and request.since is None:
+        raise FetchError(f"{request.what}: has no prices; check the symbol, it may be delisted")
+    return Answer(rows, others={raw.Actions: actions(result, symbol)} if interval == "1d" else {})
+
+
+def sparks(request: Request) -> Answer:
+    """Daily closes of many symbols, a few per request; symbols without an answer are noted."""
+    first, last = span(request)
+    frames, missing = [pl.DataFrame(schema={"symbol": pl.String, "date": pl.Date, "close": pl.Float64})], []
+    for some in chunks(request.items):
+        params = {"symbols": ",".join(some), "interval": "1d", "period1": str(first), "period2": str(last)}
+        said = ask(request, f"{HOST}/v7/finance/spark", params)
+        found = {one["symbol"]: one["response"][0] for one in (said.get("spark") or {}).get("result") or []}
+        kept = [bars(found[s], s, "1d").select("symbol", "date", "close") for s in some if s in found]
+        frames.append(pl.concat([frames[0], *kept]).filter(pl.col("close").is_not_null()))
+        missing += [s for s in some if s not in found]
+    rows = pl.concat(frames)
+    if rows.is_empty() and request.since is None:
+        raise FetchError(f"{request.what}: has no prices for any of the symbols")
+    note = f"no answer for {len(missing)} symbols: {', '.join(missing[:10])}" if missing else None
+    return Answer(rows, note=note)
+
+
+def chunks(items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """As many symbols as one request may have."""
+    return (items[at : at + SPARK_SYMBOLS] for at in range(0, len(items), SPARK_SYMBOLS))
+
+
+def span(request: Request) -> tuple[int, int]:
+    """The range as seconds since 1970, from the first to after the last day wanted, in every time zone."""
+    first = datetime.combine(request.since or FIRST_DAY, time(), UTC) - timedelta(days=1)
+    last = datetime.combine(request.until or request.now.date(), time(), UTC) + timedelta(days=2)
+    return int(first.timestamp()), int(last.timestamp())
+
+
+def the_result(said: dict[str, Any] | None, request: Request) -> dict[str, Any]:
+    """The one result of an answer."""
+    error = (said or {}).get("error")
+    if error:
+        raise FetchError(f"{request.what}: {error.get('description') or error}; check the symbol")
+    results = (said or {}).get("result")
+    if not results or not isinstance(results[0].get("meta"), dict):
+        raise FetchError(f"{request.what}: an answer without a result", is_transient=True, is_down=True)
+    result: dict[str, Any] = results[0]
+    return result
+
+
+def bars(result: dict[str, Any], symbol: str, interval: str) -> pl.DataFrame:
+    """The bars of a result; slots in which Yahoo names no price at all are placeholders and left out."""
+    indicators = result.get("indicators") or {}
+    quote = (indicators.get("quote") or [{}])[0]
+    adjusted = (indicators.get("adjclose") or [{}])[0]
+    stamps = result.get("timestamp") or []
+    columns = {ours: quote.get(theirs) for ours, theirs in PRICES.items()}
+    columns["adj_close"] = adjusted.get("adjclose")
+    lists = {name: values or [None] * len(stamps) for name, values in columns.items()}
+    zone = ZoneInfo(result["meta"].get("exchangeTimezoneName") or "UTC")
+    frame = pl.DataFrame(
+        {"opened_at": [datetime.fromtimestamp(s, UTC) for s in stamps], **lists},
+        schema={"opened_at": pl.Datetime("us", "UTC"), **dict.fromkeys(lists, pl.Float64)},
+        strict=False,
+    )
+    frame = frame.with_columns(
+        symbol=pl.lit(symbol), date=pl.col("opened_at").dt.convert_time_zone(zone.key).dt.date()
+    ).filter(pl.any_horizontal(pl.col("open", "high", "low", "close").is_not_null()))
+    return frame.drop("opened_at" if interval == "1d" else "date")
+
+
+def actions(result: dict[str, Any], symbol: str) -> pl.DataFrame:
+    """Dividends (with funds' capital gains, which lower the price alike) and splits by their ex-date."""
+    events = result.get("events") or {}
+    zone = ZoneInfo(result["meta"].get("exchangeTimezoneName") or "UTC")
+    paid: dict[date, float] = {}
+    for kind in ("dividends", "capitalGains"):
+        for event in (events.get(kind) or {}).values():
+            day = datetime.fromtimestamp(event["date"], zone).date()
+            paid[day] = paid.get(day, 0.0) + float(event["amount"])
+    split = {
+        datetime.fromtimestamp(e["date"], zone).date(): float(e["numerator"]) / float(e["denominator"])
+        for e in (events.get("splits") or {}).values()
+    }
+    days = sorted({*paid, *split})
+    return pl.DataFrame([(symbol, d, paid.get(d), split.get(d)) for d in days], ACTIONS, orient="row")
+
+
+def ask(request: Request, url: str, params: dict[str, str]) -> dict[str, Any]:
+    """The JSON of one request, through the client's session."""
+    WHAT.set(request.what)
+
+    def attempt() -> dict[str, Any]:
+        answer = client().get(url, params=params, timeout=current().total_seconds)
+        said = json.loads(judge(request.what, answer.status_code, answer.headers, answer.content, "json"))
+        return said if isinstance(said, dict) else {}
+
+    return current().send(request.source, url, attempt)
+
+
+@cache
+def client() -> Any:
+    """The one yfinance client of this process, on a session that keeps to the policy."""
+    from curl_cffi.requests import Session  # both take about two seconds to import
+    from curl_cffi.requests import exceptions as curl
+    from yfinance.data import YfData
+    from yfinance.exceptions import YFRateLimitError
+
+    class PoliteSession(Session[Any]):
+        """A browser's session that tells failures in our words before the client can hide them."""
+
+        def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
+            policy, what = current(), WHAT.get()
+            kwargs |= {"timeout": policy.total_seconds, "verify": policy.ca_file or True}
+            try:
+                answer = super().request(method, policy.route(url), *args, **kwargs)
+            except curl.Timeout as error:
+                raise timed_out(what) from error
+            except curl.TooManyRedirects as error:
+                raise endless(what) from error
+            except curl.RequestException as error:
+                raise broken(what, error) from error
+            if "getcrumb" in url and not is_crumb(answer):
+                raise YFRateLimitError  # else its text would be kept as the crumb
+            if "/finance/" in url and answer.status_code != RENEW:
+                judge(what, answer.status_code, answer.headers, answer.content, "json")
+            return answer
+
+    return YfData(session=PoliteSession(impersonate="chrome"))
+
+
+def is_crumb(answer: Any) -> bool:
+    """True for a short word; throttled, Yahoo answers with a sentence or a page."""
+    return bool(answer.ok and CRUMB.fullmatch(answer.text))

@@ -1,0 +1,142 @@
+"""Four exchanges with the same hourly candles, each in its own words, order, unit and page size.
+
+The candle formats are those of the recorded payloads; the markets are written after the exchanges' docs.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from server import Provider, Said
+
+HOUR = 3600
+Candle = tuple[int, float, float, float, float, float]  # seconds, open, high, low, close, volume
+SYMBOLS = ("BTC", "ETH")
+HOSTS = {
+    "coinbaseexchange": "api.exchange.coinbase.com",
+    "kraken": "api.kraken.com",
+    "binance": "api.binance.com",
+    "bitstamp": "www.bitstamp.net",
+}
+EXCHANGES = {"coinbaseexchange": 300, "kraken": 720, "binance": 1000, "bitstamp": 1000}
+MARKETS = {
+    "coinbaseexchange": "/products",
+    "kraken": "/AssetPairs",
+    "binance": "/exchangeInfo",
+    "bitstamp": "/markets/",
+}
+CANDLES = {
+    "coinbaseexchange": "/candles",
+    "kraken": "/OHLC",
+    "binance": "/klines",
+    "bitstamp": "/ohlc/",
+}
+
+
+def hours(start: datetime, count: int, holes: Iterable[int] = (), price: float = 100.0) -> list[Candle]:
+    """Consecutive candles; the n-th opens at `price` + n; those in `holes` never came."""
+    first = int(start.timestamp())
+    return [
+        (first + n * HOUR, price + n, price + n + 2, price + n - 1, price + n + 1, 10.0 + n)
+        for n in range(count)
+        if n not in set(holes)
+    ]
+
+
+def markets(name: str) -> str:
+    """The exchange's list of markets with BTC and ETH against USD."""
+    if name == "coinbaseexchange":
+        shared = {
+            "quote_currency": "USD",
+            "base_increment": "0.00000001",
+            "quote_increment": "0.01",
+            "status": "online",
+        }
+        return json.dumps([{"id": f"{base}-USD", "base_currency": base, **shared} for base in SYMBOLS])
+    if name == "kraken":
+        base = {"BTC": "XXBT", "ETH": "XETH"}
+        shared = {
+            "quote": "ZUSD",
+            "pair_decimals": 2,
+            "lot_decimals": 8,
+            "leverage_buy": [],
+            "leverage_sell": [],
+            "fees": [[0, 0.26]],
+            "fees_maker": [[0, 0.16]],
+            "ordermin": "1",
+            "status": "online",
+        }
+        pairs = {
+            f"{base[s]}ZUSD": {
+                "altname": f"{base[s][1:]}USD",
+                "wsname": f"{s}/USD",
+                "base": base[s],
+                **shared,
+            }
+            for s in SYMBOLS
+        }
+        return json.dumps({"error": [], "result": pairs})
+    if name == "binance":
+        shared = {
+            "quoteAsset": "USD",
+            "status": "TRADING",
+            "baseAssetPrecision": 8,
+            "quotePrecision": 8,
+            "filters": [],
+            "isSpotTradingAllowed": True,
+            "permissions": ["SPOT"],
+        }
+        return json.dumps({"symbols": [{"symbol": f"{s}USD", "baseAsset": s, **shared} for s in SYMBOLS]})
+    shared = {
+        "counter_currency": "USD",
+        "base_decimals": 8,
+        "counter_decimals": 2,
+        "minimum_order_value": "10",
+        "trading": "Enabled",
+        "market_type": "SPOT",
+    }
+    return json.dumps(
+        [
+            {"name": f"{s}/USD", "market_symbol": f"{s.lower()}usd", "base_currency": s, **shared}
+            for s in SYMBOLS
+        ]
+    )
+
+
+def page(name: str, candles: list[Candle], asked: dict[str, str]) -> str:
+    """One page of candles as the exchange answers it, its own limit and order included."""
+    limit = EXCHANGES[name]
+    if name == "coinbaseexchange":
+        first, last = (
+            int(datetime.fromisoformat(asked[k]).replace(tzinfo=UTC).timestamp()) for k in ("start", "end")
+        )
+        found = [c for c in candles if first <= c[0] <= last][:limit]
+        return json.dumps([[t, low, high, o, c, v] for t, o, high, low, c, v in reversed(found)])
+    if name == "kraken":
+        since = int(asked.get("since", 0))
+        found = [c for c in candles[-limit:] if c[0] > since]  # older ones are never served
+        rows = [[t, *(str(x) for x in (o, h, low, c)), "100.0", str(v), 7] for t, o, h, low, c, v in found]
+        pair = asked["pair"]
+        return json.dumps({"error": [], "result": {pair: rows, "last": rows[-1][0] if rows else 0}})
+    if name == "binance":
+        first = int(asked["startTime"]) // 1000
+        found = [c for c in candles if c[0] >= first][: int(asked["limit"])]
+        return json.dumps(
+            [
+                [t * 1000, *(str(x) for x in (o, h, low, c, v)), t * 1000 + 3599999, "0", 1, "0", "0", "0"]
+                for t, o, h, low, c, v in found
+            ]
+        )
+    first, last = int(asked["start"]), int(asked["end"])
+    found = [c for c in candles if first <= c[0] <= last][:limit]
+    rows = [
+        dict(zip(("timestamp", "open", "high", "low", "close", "volume"), map(str, c), strict=True))
+        for c in found
+    ]
+    return json.dumps({"data": {"pair": "X", "ohlc": rows}})
+
+
+def exchange(provider: Provider, name: str, candles: Callable[[], list[Candle]]) -> None:
+    """Let the provider answer as one exchange."""
+    provider.routes[CANDLES[name]] = lambda asked: Said(page(name, candles(), asked))
+    provider.routes[MARKETS[name]] = Said(markets(name))
