@@ -104,7 +104,7 @@ def membership(constituents: Frame, index_id: str, days: pl.Series) -> tuple[pl.
     members = np.zeros((tickers.height, len(dates) + 1), dtype=np.bool_)  # column 0: before the first list
     rows = listed.join(tickers, on="symbol")
     members[rows["row"].to_numpy(), dates.search_sorted(rows["as_of_on"], "right").to_numpy()] = True
-    return tickers, members[:, dates.search_sorted(days, "right").to_numpy()]
+    return tickers, members[:, dates.search_sorted(days, "left").to_numpy()]  # a list is out the day after
 
 
 def numbered(rows: pl.DataFrame) -> pl.DataFrame:

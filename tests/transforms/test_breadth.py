@@ -70,7 +70,7 @@ def make_lists(lists):
         {
             "source": "fund",
             "index_id": "RUT",
-            "as_of_on": FIRST + timedelta(days=day),
+            "as_of_on": FIRST + timedelta(days=day - 1),  # a list counts from the day after its date
             "symbol": symbol,
             "known_at": KNOWN,
             "load_id": "1",
