@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from prefect import flow
 from prefect.logging.configuration import setup_logging
-from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
+from prefect.settings import PREFECT_LOGGING_LEVEL, PREFECT_SERVER_LOGGING_LEVEL, temporary_settings
 from rich.console import Console
 
 from flows import universe as universes
@@ -58,9 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = run(plain, Plain())
         else:
-            with temporary_settings(
-                {PREFECT_LOGGING_LEVEL: os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")}
-            ):
+            level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")  # the summary says it all
+            with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
                 setup_logging(incremental=False)
                 done = refresh(*asked)
     except universes.UniverseError as error:
