@@ -15,6 +15,7 @@ from flows.versions import new_versions
 from schemas import Table, ops
 from schemas.table import name, polars_schema
 from warehouse import landing
+from warehouse.boundary import boundary
 from warehouse.store import Store
 
 OWN = "comove"  # the provider of what the pipeline itself says
@@ -154,5 +155,7 @@ def load_landed(store: Store, zone: Path) -> int:
             rows = rows.join(store.read(ops.Quarantine), on="quarantine_id", how="anti")
         with store.transaction():
             store.append(file.model, rows)
+            boundary("loading")
             store.append(ops.Landed, mark)
+        boundary("loaded")
     return len(pending)
