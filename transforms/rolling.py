@@ -28,7 +28,6 @@ _BATCH_PAIRS = 2048  # pairs that share their columns; bounds memory
 _LONELY_PAIRS = 64  # the same when each pair has joint sessions of its own, and so two columns
 _CHUNK_VALUES = 100_000  # values an array: few calls, and still near the core
 _NEARLY_ONE = 1e-3  # below this 1 - r^2 the sums lose the digits that kappa needs
-_TINY = 1e-150
 _WINDOWS_AT_ONCE = 4096  # of those computed directly; bounds memory
 
 
@@ -350,26 +349,17 @@ def _link(columns: _Columns) -> Kernel:
     """Kernel of r, both ends of its interval, beta and kappa."""
     window = len(columns.deviations)
     third, fourth = _standard_moments(columns)
-    unbiased = (window + 1) / (window - 1) / 8
 
     def roll(left: IntArray, right: IntArray) -> tuple[FloatArray, ...]:
         r, uuvv, odd = _standard_comoments(columns, third, left, right)
-        rest = r * r
-        uuvv *= 4 * rest + 2
-        odd *= 4 * r
-        uuvv -= odd
-        for side in _sides(fourth, left, right):
-            uuvv += side
-        np.subtract(1, rest, out=rest)
-        np.maximum(rest, _TINY, out=rest)
-        uuvv /= rest
-        uuvv /= rest
-        kappa = np.maximum(uuvv * unbiased - 1, 0, out=uuvv)
+        rr = r * r
+        even, other = _sides(fourth, left, right)
+        even += other + (2 + 4 * rr) * uuvv - 4 * r * odd
+        rest = np.maximum(1 - rr, np.finfo(np.float64).tiny ** 0.5)
+        kappa = np.maximum(even / (rest * rest) * ((window + 1) / (window - 1) / 8) - 1, 0)
         _replace_nearly_one(kappa, rest, columns.observations, left, right)
-        beta, scale = _sides(columns.sd, left, left)[0], columns.per_sd.take(right, axis=-2)
-        beta *= r
-        beta *= scale
-        np.clip(r, -1, 1, out=r)
+        beta = r * columns.sd.take(left, axis=-2) * columns.per_sd.take(right, axis=-2)
+        r = np.clip(r, -1, 1, out=r)
         return r, *kurtosis_interval(r, kappa, window), beta, kappa
 
     return roll
@@ -388,46 +378,18 @@ def _standard_moments(columns: _Columns) -> tuple[FloatArray, FloatArray]:
 def _standard_comoments(
     columns: _Columns, third: FloatArray, left: IntArray, right: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """r, the mean of u^2 v^2 and that of u^3 v + u v^3 in every window, from the sums about the anchors.
-
-    With x = u + a and y = v + b: x^2 y has the mean u^2 v + a (2r + ab) + b, and so on by the binomial.
-    """
+    """r, the mean of u^2 v^2 and that of u^3 v + u v^3 in every window, from the sums about the anchors."""
     xy, xxy, xyy, xxyy, xxxy, xyyy = _anchored_comoments(columns, left, right)
     a, b = _sides(columns.mean, left, right)
-    ab = a * b
-    r = np.subtract(xy, ab)
-    shared = r + xy
-    shared *= 1
-    uuv = a * shared
-    uuv += b
-    np.subtract(xxy, uuv, out=uuv)
-    uvv = b * shared
-    uvv += a
-    np.subtract(xyy, uvv, out=uvv)
-    xxy += uuv
-    xxy *= b
-    xyy += uvv
-    xyy *= a
-    ab *= ab
-    xxyy -= xxy
-    xxyy -= xyy
-    xxyy += ab
-    xxxy += xyyy
-    uuv *= a
-    uvv *= b
-    uuv += uvv
-    a_, b_ = a * a, b * b
-    a_ += b_
-    a_ *= r
-    uuv += a_
-    uuv *= 3
-    xxxy -= uuv
+    ab, aa, bb = a * b, a * a, b * b
+    r = xy - ab
+    xxy -= 2 * a * r + b * (1 + aa)
+    xyy -= 2 * b * r + a * (1 + bb)
+    xxyy -= 2 * (b * xxy + a * xyy) + 4 * ab * r + aa + bb + aa * bb
+    odd = xxxy + xyyy - 3 * (a * xxy + b * xyy + (aa + bb) * r)
     cube, other = _sides(third, left, right)
-    b *= cube
-    xxxy -= b
-    a *= other
-    xxxy -= a
-    return r, xxyy, xxxy
+    odd -= b * cube + a * other
+    return r, xxyy, odd
 
 
 def _anchored_comoments(columns: _Columns, left: IntArray, right: IntArray) -> FloatArray:
