@@ -19,9 +19,10 @@ STATEMENT = """<html><body><div id="article"><h3>Federal Reserve issues FOMC sta
 <p>Inflation has moved up and remains elevated. The unemployment rate has fallen.</p>
 <p>The Committee decided to raise the target range for the federal funds rate by 1/4 percentage point, to
 3-3/4 to 4 percent.</p></div></body></html>"""
-CALENDAR = """<html><body><div class="panel panel-default"><div class="panel-heading"><h4>2026 FOMC Meetings</h4></div>
+CALENDAR = """<html><body><div class="panel panel-default"><h4>2026 FOMC Meetings</h4>
 <div class="row fomc-meeting"><div class="fomc-meeting__month"><strong>January</strong></div>
-<div class="fomc-meeting__date">27-28</div><a href="/newsevents/pressreleases/monetary20260128a.htm">HTML</a></div>
+<div class="fomc-meeting__date">27-28</div>
+<a href="/newsevents/pressreleases/monetary20260128a.htm">HTML</a></div>
 <div class="row fomc-meeting"><div class="fomc-meeting__month"><strong>Apr/May</strong></div>
 <div class="fomc-meeting__date">30-1*</div></div>
 <div class="row fomc-meeting"><div class="fomc-meeting__month"><strong>August</strong></div>
