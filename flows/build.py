@@ -15,6 +15,7 @@ from flows.dictionary import dictionary
 from flows.universe import Universe
 from schemas import Table, core, mart
 from schemas.table import REVISED, name
+from transforms.claims import claims
 from transforms.registry import TRANSFORMS
 from transforms.study import Study
 from warehouse.store import Store
@@ -63,7 +64,8 @@ def build(store: Store, universe: Universe, as_of: datetime) -> dict[str, float]
 
     made, seconds = compute(read, given(store, universe), universe.study_parameters, as_of)
     started = time.perf_counter()
-    store.replace(made)
+    names = {asset.id: asset.name for asset in universe.asset}
+    store.replace(made, lambda query: {mart.Claims: claims(query, universe.study_parameters, names)})
     return {**seconds, "write": time.perf_counter() - started}
 
 

@@ -14,6 +14,7 @@ GIVEN = {
     "core.panels": "flows.universe",
     "core.series": "flows.universe",
     "core.sessions": "flows.calendars",
+    "mart.claims": "transforms.claims.claims",
     "mart.dictionary": "flows.dictionary",
 }
 

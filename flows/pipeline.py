@@ -15,13 +15,19 @@ from warehouse.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run did."""
+    """What a run did; `before` and `after` are the digests of every table."""
 
     job: Job
     outcomes: list[Outcome]
     publication: Publication
-    before: dict[str, int]
+    before: dict[str, str]
+    after: dict[str, str]
     seconds: dict[str, float]
+
+    @property
+    def rows_before(self) -> dict[str, int]:
+        """Rows per table when the run began."""
+        return {table: int(digest.split(":")[0]) for table, digest in self.before.items()}
 
 
 def run(job: Job, runner: Runner) -> Run:
@@ -34,7 +40,7 @@ def run(job: Job, runner: Runner) -> Run:
     outcomes = [] if job.as_of and job.warehouse.exists() else fetched(job, runner)
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
-        before = store.tables()
+        before = store.digests()
         if outcomes:
             runner.call(land, outcomes, store, job.zone, job.run_id, job.now)
             load_landed(store, job.zone)
@@ -45,11 +51,11 @@ def run(job: Job, runner: Runner) -> Run:
         return finish(job, runner, store, outcomes, before={})
 
 
-def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, int]) -> Run:
+def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, str]) -> Run:
     """Build and publish."""
     seconds = runner.call(build, store, job.universe, job.as_of or job.now)
     publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
-    return Run(job, outcomes, publication, before, seconds)
+    return Run(job, outcomes, publication, before, store.digests(), seconds)
 
 
 def past_warehouse(job: Job, store: Store, as_of: datetime) -> Path:

@@ -9,19 +9,21 @@ from typing import NoReturn
 
 from prefect import flow
 from prefect.logging.configuration import setup_logging
-from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
+from prefect.settings import PREFECT_LOGGING_LEVEL, PREFECT_SERVER_LOGGING_LEVEL, temporary_settings
+from rich.console import Console
 
 from flows import universe as universes
 from flows.fetching import NothingUsableError
 from flows.job import Job
 from flows.pipeline import Run, run
 from flows.runners import Plain, Prefect
-from flows.summary import summary
+from flows.summary import show
 from schemas.table import InvalidTableError
 from warehouse.landing import LandingError
 from warehouse.publish import PublishError
 from warehouse.store import StoreError
 
+WIDTH = 110  # of the summary where it is not written to a terminal
 FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
 
 
@@ -56,16 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = run(plain, Plain())
         else:
-            with temporary_settings(
-                {PREFECT_LOGGING_LEVEL: os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")}
-            ):
+            level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")  # the summary says it all
+            with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
                 setup_logging(incremental=False)
                 done = refresh(*asked)
     except universes.UniverseError as error:
         return complain(str(error), 2)
     except FAILURES as error:
         return complain(str(error), 1)
-    sys.stdout.write(summary(done))
+    show(done, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
 
 

@@ -1,7 +1,6 @@
 """What a run says at its end, for a person at a terminal; every figure is read from what was published."""
 
 from contextlib import closing
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from warehouse.reader import connect
 if TYPE_CHECKING:
     from flows.pipeline import Run
 
-WIDTH = 110
+STYLES = {"held": "green", "not held": "red", "undecided": "yellow"}
 LINK = """
 SELECT convention, window_sessions, session, r, lo95, hi95, verdict
 FROM mart.correlations
@@ -22,19 +21,23 @@ QUALIFY row_number() OVER (PARTITION BY convention, window_sessions ORDER BY ses
 ORDER BY convention, window_sessions
 """
 
+CLAIMS = """
+SELECT as_of_session, claim, verdict, explanation FROM mart.claims
+QUALIFY as_of_session = max(as_of_session) OVER ()
+"""
 
-def summary(run: "Run") -> str:
-    """The link today, the sources, the rows and the files, as text of at most 110 columns."""
-    page = Console(file=StringIO(), width=WIDTH)
+
+def show(run: "Run", page: Console) -> None:
+    """Print the sources, the rows, the link today, the claims, and where the files are."""
     study = run.job.universe.study
     with closing(connect(run.job.home)) as con:
-        page.print(link_table(con.execute(LINK, [study.target, study.benchmark]).fetchall(), run))
-    page.print(source_table(run))
-    page.print(row_table(run))
+        link = con.execute(LINK, [study.target, study.benchmark]).fetchall()
+        claims = con.execute(CLAIMS).fetchall()
+    for table in (source_table(run), row_table(run), link_table(link, run), claim_table(claims)):
+        title, table.title = table.title, None
+        page.print(Text(str(title), "bold"), table, Text(), sep="\n")
     for line in closing_lines(run):
         page.print(Text(line), soft_wrap=True)
-    assert isinstance(page.file, StringIO)
-    return page.file.getvalue()
 
 
 def link_table(rows: list[tuple[Any, ...]], run: "Run") -> Table:
@@ -50,6 +53,16 @@ def link_table(rows: list[tuple[Any, ...]], run: "Run") -> Table:
         table.add_row(
             convention, f"{window} sessions", str(session), f"{r:.6f}", f"{low:+.2f} .. {high:+.2f}", verdict
         )
+    return table
+
+
+def claim_table(rows: list[tuple[Any, ...]]) -> Table:
+    """One line per claim of the article, as of the newest session."""
+    table = plain_table(
+        f"What the article claimed, as of {rows[0][0] if rows else 'no session'}", ["claim", "verdict", "why"]
+    )
+    for _, claim, verdict, explanation in rows:
+        table.add_row(claim, Text(verdict, STYLES[verdict]), explanation)
     return table
 
 
@@ -76,25 +89,24 @@ def source_table(run: "Run") -> Table:
 
 
 def row_table(run: "Run") -> Table:
-    """Rows per published table, and how many the run added."""
+    """Rows per published table, how many the run added, and whether any of them changed."""
     table = plain_table("Tables", ["table", ">rows", ">change"])
     for name, count in run.publication.tables.items():
         if count:
-            change = count - run.before.get(name, 0)
-            table.add_row(name, f"{count:,}", f"{change:+,}" if change else "unchanged")
+            added = count - run.rows_before.get(name, 0)
+            same = run.before.get(name) == run.after[name]
+            table.add_row(name, f"{count:,}", f"{added:+,}" if added else "unchanged" if same else "revised")
     return table
 
 
 def closing_lines(run: "Run") -> list[str]:
     """What failed, whether anything is new, and where the files are."""
-    failed = [f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error]
-    data = {table: count for table, count in run.publication.tables.items() if not table.startswith("ops.")}
-    same = all(run.before.get(table) == count for table, count in data.items())
-    replay = [f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []
+    data = [table for table in run.after if not table.startswith("ops.")]
+    is_same = all(run.before.get(table) == run.after[table] for table in data)
     return [
-        *failed,
-        *replay,
-        *(["nothing new: no row of raw, core or mart changed"] if same else []),
+        *(f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error),
+        *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
+        *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
         f"query:   duckdb -readonly {run.publication.database}",
         f"files:   {run.publication.folder}",
     ]
@@ -102,7 +114,7 @@ def closing_lines(run: "Run") -> list[str]:
 
 def plain_table(title: str, headings: list[str]) -> Table:
     """A table without a box; a heading that starts with > is right-aligned."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=title, box=None, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
     return table

@@ -34,51 +34,59 @@ def new_versions(
         return rows.join(stored, on=about, how="anti").select(
             *polars_schema(model), is_new=pl.lit(value=True)
         )
-    incoming = dated(rows, stored, about, loaded_at)
     shape = [*polars_schema(model), "is_new"]
-    contested = is_contested(incoming, stored, about)
+    beside = rows.join(heads(stored, about, figures), on=about, how="left")
+    is_contested = (
+        (pl.col("versions") > 1).fill_null(value=False)
+        | pl.col("said_at").is_not_null()
+        | pl.struct(about).is_duplicated()
+    )
+    contested = beside.select(is_contested).to_series()
+    alone = dated(beside.filter(~contested), pl.lit(value=True), loaded_at)
+    several = dated(
+        beside.filter(contested), pl.int_range(pl.len()).over(about, order_by="said_at") == 0, loaded_at
+    )
     news = [
-        uncontested(incoming.filter(~contested), stored, about, figures),
-        chained(incoming.filter(contested), stored, about, figures),
+        alone.with_columns(is_new=pl.col("versions").is_null()).filter(differs(figures) | pl.col("is_new")),
+        chained(several, stored, about, figures),
         withdrawals(frozen, stored, about, figures, loaded_at),
     ]
     return pl.concat(frame.select(shape) for frame in news).sort(*about, "known_at")
 
 
-def is_contested(incoming: pl.DataFrame, stored: pl.DataFrame, about: list[str]) -> pl.Series:
-    """Rows that have several versions here, there or by vintage, so that their order in time matters."""
-    several = stored.filter(pl.struct(about).is_duplicated()).select(about).unique()
-    marked = incoming.join(several.with_columns(is_several=True), on=about, how="left", maintain_order="left")
-    return marked.select(
-        pl.col("is_several").is_not_null()
-        | pl.col("said_at").is_not_null()
-        | pl.struct(about).is_duplicated()
-    ).to_series()
-
-
-def uncontested(
-    incoming: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str]
-) -> pl.DataFrame:
-    """Rows with one version on either side: new where nothing is stored, changed where a figure differs."""
-    beside = stored.select(
-        *about, *(pl.col(c).alias(f"stored_{c}") for c in figures), is_new=pl.lit(value=False)
+def heads(stored: pl.DataFrame, about: list[str], figures: list[str]) -> pl.DataFrame:
+    """Per stored row: how many versions, the instant of the newest, and the figures of the first."""
+    return stored.group_by(about).agg(
+        pl.len().alias("versions"),
+        pl.col("known_at").max().alias("newest"),
+        *(pl.col(column).first().alias(f"stored_{column}") for column in figures),
     )
-    is_changed = pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"stored_{c}")) for c in figures)
-    joined = incoming.join(beside, on=about, how="left").with_columns(pl.col("is_new").fill_null(value=True))
-    return joined.filter(pl.col("is_new") | is_changed)
+
+
+def differs(figures: list[str]) -> pl.Expr:
+    """True where a delivered figure is not the stored one; null equals null."""
+    return pl.any_horizontal(pl.col(column).ne_missing(pl.col(f"stored_{column}")) for column in figures)
+
+
+def dated(rows: pl.DataFrame, is_earliest: pl.Expr, loaded_at: datetime) -> pl.DataFrame:
+    """Delivered rows with `known_at` and whether that is assumed; a clock that went back changes no order."""
+    is_first = pl.col("newest").is_null() & is_earliest & pl.col("is_known_at_assumed")
+    loaded = pl.max_horizontal(pl.lit(loaded_at, Instant), pl.col("newest") + TICK)
+    return rows.with_columns(
+        is_known_at_assumed=is_first,
+        known_at=pl.when(is_first).then("first_at").otherwise(pl.coalesce("said_at", loaded)),
+    )
 
 
 def chained(
     incoming: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str]
 ) -> pl.DataFrame:
     """Rows that differ from the version in force at their own instant."""
+    before = stored.join(incoming.select(about).unique(), on=about, how="semi")
     chain = pl.concat(
         [
             frame.select(*about, "known_at", *figures, pl.lit(is_incoming).alias("is_incoming"))
-            for frame, is_incoming in (
-                (stored.join(incoming.select(about).unique(), on=about, how="semi"), False),
-                (incoming, True),
-            )
+            for frame, is_incoming in ((before, False), (incoming, True))
         ]
     ).sort(*about, "known_at", "is_incoming")
     is_changed = pl.any_horizontal(pl.col(c).ne_missing(pl.col(c).shift(1).over(about)) for c in figures)
@@ -88,24 +96,13 @@ def chained(
     return incoming.join(fresh.select(*about, "known_at", "is_new"), on=[*about, "known_at"])
 
 
-def dated(rows: pl.DataFrame, stored: pl.DataFrame, about: list[str], loaded_at: datetime) -> pl.DataFrame:
-    """Delivered rows with `known_at` and whether that is assumed; a clock that went back changes no order."""
-    newest = stored.group_by(about).agg(newest=pl.col("known_at").max())
-    nth = pl.int_range(pl.len()).over(about, order_by="said_at")
-    is_first = pl.col("newest").is_null() & (nth == 0) & pl.col("is_known_at_assumed")
-    loaded = pl.max_horizontal(pl.lit(loaded_at, Instant), pl.col("newest") + TICK)
-    return rows.join(newest, on=about, how="left").with_columns(
-        is_known_at_assumed=is_first,
-        known_at=pl.when(is_first).then("first_at").otherwise(pl.coalesce("said_at", loaded)),
-    )
-
-
 def withdrawals(
     frozen: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str], loaded_at: datetime
 ) -> pl.DataFrame:
     """Versions without figures for stored bars that the next bar has shown to be wrong."""
-    newest = stored.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
     wrong = frozen.select(*about, *figures, pl.col("load_id").alias("found_by"))
+    suspects = stored.join(wrong, on=about, how="semi")
+    newest = suspects.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
     return newest.join(wrong, on=[*about, *figures], nulls_equal=True).with_columns(
         *(pl.lit(None, stored.schema[column]).alias(column) for column in figures),
         known_at=pl.max_horizontal(pl.lit(loaded_at, Instant), pl.col("known_at") + TICK),

@@ -49,8 +49,9 @@ def partial_link(
     joint = wide.select("session", *pair, *controls).drop_nulls()
     figures = rolling_partial(joint.drop("session").to_numpy().T, window)
     known = joint.select("session", *(pl.Series(name, of, nan_to_null=True) for name, of in figures.items()))
+    has_begun = pl.all_horizontal(pl.col(*pair, *controls).is_not_null()).cum_max()
     return (
-        wide.filter(pl.col("session") >= joint["session"].min())
+        wide.filter(has_begun)
         .select("session")
         .join(known, on="session", how="left", maintain_order="left")
         .with_columns(
@@ -109,8 +110,8 @@ def residuals(windows: FloatArray) -> FloatArray:
     """
     centred = windows - windows[..., -1:]  # about an observation first, so that a flat window is exactly zero
     rest = scaled(centred - np.mean(centred, axis=-1, keepdims=True), floor=0)
-    while len(rest) > 2:
-        control, rest = scaled(rest[-1]), rest[:-1]
+    for last in range(len(windows) - 1, 1, -1):
+        control, rest = scaled(rest[last]), rest[:last]
         rest -= np.mean(rest * control, axis=-1, keepdims=True) * control
     return rest
 

@@ -1,6 +1,9 @@
 """What the transforms need to know of the study, and nothing of where the data come from."""
 
 from dataclasses import dataclass
+from datetime import date
+
+ARTICLE_DAY = date(2025, 10, 8)  # when the article that started this was published
 
 
 @dataclass(frozen=True, slots=True)

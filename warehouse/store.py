@@ -1,6 +1,6 @@
 """The one place that opens the warehouse file, and the one place where a frame becomes a table."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ import polars as pl
 from schemas import BY_NAME, TABLES, Table
 from schemas.table import columns, grain, key, name, polars_schema, validate
 
+Frames = Mapping[type[Table], pl.DataFrame]
+Query = Callable[[str], pl.DataFrame]
 VIEWS = Path(__file__).parent / "views"
 APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
 MEMORY_LIMIT = "4GB"
@@ -25,8 +27,8 @@ class StoreError(RuntimeError):
 class Store:
     """A DuckDB file with the tables of `schemas`; one writer, closed when the block ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file.
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or create the file; `read_only` creates nothing.
 
         Raises:
             StoreError: if another process holds it, or it is not a warehouse of this version.
@@ -34,13 +36,14 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.con = duckdb.connect(str(path))
+            self.con = duckdb.connect(str(path), read_only=read_only)
         except duckdb.Error as error:
             raise StoreError(open_failed(path, error)) from error
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
         self.con.execute("SET preserve_insertion_order = true")
-        self._create_append_only()
+        if not read_only:
+            self._create_append_only()
 
     def __enter__(self) -> Self:
         """The store itself."""
@@ -68,19 +71,28 @@ class Store:
         checked = validate(frame.select(list(polars_schema(model))), model)
         self._insert(model, checked)
 
-    def replace(self, frames: Mapping[type[Table], pl.DataFrame]) -> None:
-        """Write whole tables and all views in one transaction; data, dtypes and keys are checked first.
+    def replace(self, frames: Frames, then: Callable[[Query], Frames] | None = None) -> None:
+        """Write whole tables and all views in one transaction; data, dtypes and keys are checked.
+
+        Args:
+            frames: The tables.
+            then: Gives further tables, out of queries on the ones just written.
 
         Raises:
             InvalidTableError: if a frame breaks its contract; the file keeps what it had.
         """
         with self.transaction():
             for model, frame in frames.items():
-                self.con.execute(f"CREATE OR REPLACE TABLE {name(model)} ({ddl(model)})")
-                self._insert(model, validate(frame, model))
-                self._check_key(model)
-                self._comment(model)
+                self._replace(model, frame)
             self._create_views()
+            for model, frame in then(self._frame).items() if then else ():
+                self._replace(model, frame)
+
+    def _replace(self, model: type[Table], frame: pl.DataFrame) -> None:
+        self.con.execute(f"CREATE OR REPLACE TABLE {name(model)} ({ddl(model)})")
+        self._insert(model, validate(frame, model))
+        self._check_key(model)
+        self._comment(model)
 
     def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
         """The rows in force at an instant: of each key, the version known last by then."""
@@ -136,6 +148,15 @@ class Store:
         names = [table for table in BY_NAME if table in present]
         counts = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in names)
         return dict(self.con.execute(counts).fetchall()) if names else {}
+
+    def digests(self) -> dict[str, str]:
+        """A digest of the rows of every table, blind to their order: equal tables have equal digests."""
+        return {
+            table: self.con.execute(
+                f"SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {table} t"
+            ).fetchall()[0][0]
+            for table in self.tables()
+        }
 
     def _frame(self, query: str, **values: Any) -> pl.DataFrame:
         """The answer to a query; values travel as variables, which keeps the fast transfer to Polars."""

@@ -122,7 +122,7 @@ class LeadLag(Table):
     """One row per pair, convention and lag: the cross-correlation, and what chance reaches over all lags.
 
     A positive lag means that the benchmark moved that many sessions before the asset. Whole history up to
-    `as_of_session`. Under utc_day crypto closes 3-4 hours after New York, so part of lag 0 shows at lag 1.
+    `as_of_session`. Under utc_day crypto closes 3-4 hours after New York, so part of lag 0 shows at lag -1.
     """
 
     asset: pl.String
@@ -135,13 +135,13 @@ class LeadLag(Table):
     n: pl.Int32 = field("Pairs of returns at this lag", "sessions")
     r: pl.Float64 = number("Cross-correlation at this lag", "-1..1", ge=-1, le=1)
     band95: pl.Float64 = number(
-        "95 % quantile of the largest |r| over all lags under permutation", "0..1", ge=0, le=1
+        "What the largest |r| over all lags reaches by chance in 95 of 100 draws", "0..1", ge=0, le=1
     )
     p_value: pl.Float64 = number(
-        "Share of permutations whose largest |r| reaches this one", "0..1", ge=0, le=1
+        "Share of chance draws whose largest |r| over all lags reaches this one", "0..1", ge=0, le=1
     )
     q_value: pl.Float64 = number(
-        "Benjamini-Hochberg value of the pair's strongest lag, across pairs", "0..1", ge=0, le=1
+        "Benjamini-Hochberg value, across pairs, of the strongest lag other than 0", "0..1", ge=0, le=1
     )
 
     class Config:

@@ -11,7 +11,7 @@ class Dictionary(Table):
     schema_name: pl.String = field("Schema of the table")
     table_name: pl.String = field("Name of the table")
     column_name: pl.String = field("Name of the column")
-    type: pl.String = field("SQL type")
+    type: pl.String = field("SQL type of the column")
     unit: pl.String = field("Unit, where there is one", nullable=True)
     description: pl.String = field("Meaning of the column")
     made_by: pl.String = field("Function that makes the table")
