@@ -11,7 +11,7 @@ from server import Provider, Said
 
 HOUR = 3600
 Candle = tuple[int, float, float, float, float, float]  # seconds, open, high, low, close, volume
-SYMBOLS = ("BTC", "ETH")
+SYMBOLS = ("BTC", "ETH", "ADA", "AVAX", "DOGE", "DOT", "LINK", "LTC", "SOL", "XRP")
 HOSTS = {
     "coinbaseexchange": "api.exchange.coinbase.com",
     "kraken": "api.kraken.com",
@@ -44,7 +44,7 @@ def hours(start: datetime, count: int, holes: Iterable[int] = (), price: float =
 
 
 def markets(name: str) -> str:
-    """The exchange's list of markets with BTC and ETH against USD."""
+    """The exchange's list of markets of ten coins against USD."""
     if name == "coinbaseexchange":
         shared = {
             "quote_currency": "USD",
@@ -54,7 +54,7 @@ def markets(name: str) -> str:
         }
         return json.dumps([{"id": f"{base}-USD", "base_currency": base, **shared} for base in SYMBOLS])
     if name == "kraken":
-        base = {"BTC": "XXBT", "ETH": "XETH"}
+        base = {s: f"X{s}" for s in SYMBOLS} | {"BTC": "XXBT"}
         shared = {
             "quote": "ZUSD",
             "pair_decimals": 2,
