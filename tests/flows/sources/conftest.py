@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from server import Provider, Said, serve
+from world import START, World
 
 from flows.sources import policy as policies
 from flows.sources.policy import Policy
@@ -113,3 +114,10 @@ def secure_provider(certificate: Path) -> Iterator[Provider]:
     with serve(context) as found:
         found.routes |= HANDSHAKE
         yield found
+
+
+@pytest.fixture
+def world(provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A universe on disk whose providers answer; candles begin with the recorded ones."""
+    monkeypatch.setattr("flows.sources.exchange.FIRST_DAY", START.date())
+    return World(provider, tmp_path)
