@@ -22,6 +22,7 @@ HOSTS = (
     "fc.yahoo.com",
     "guce.yahoo.com",
     "consent.yahoo.com",
+    "api.coinbase.com",
     "api.exchange.coinbase.com",
     "api.kraken.com",
     "api.binance.com",

@@ -18,7 +18,7 @@ Stock,"-"
 Ticker,Name,Sector,Asset Class,Market Value,Weight (%),Notional Value,Quantity,Price,Location,Exchange
 """
 LINES = (
-    '"SFM","SPROUTS","Consumer Staples","Equity","409,233,878.82","60.00","1","2,582,406.00","1","US","NASDAQ"',
+    '"SFM","SPROUTS","Staples","Equity","409,233,878.82","60.00","1","2,582,406.00","1","US","NASDAQ"',
     '"TRUE","TRUEBLUE INC","Industrials","Equity","9,876,543.21","20.00","1","1","9.88","US","NYSE"',
     '"MOGA","MOOG INC CLASS A","Industrials","Equity","170,000,000.00","19.50","1","1","178.90","US","NYSE"',
     '"P5N994","ESCROW PETROCORP","Energy","Equity","0","0.00","0","1","0","US","NO MARKET (E.G. UNLISTED)"',
