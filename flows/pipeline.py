@@ -1,6 +1,6 @@
 """fetch -> land -> load -> build -> publish, with the steps in the order in which a price travels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from flows.build import build
 from flows.fetching import fetched
 from flows.job import Job
 from flows.ledger import Outcome, land, load_landed
+from flows.lock import one_writer
 from flows.runners import Runner
+from warehouse.boundary import boundary
 from warehouse.publish import Publication, publish
 from warehouse.store import Store
 
@@ -36,13 +38,22 @@ def run(job: Job, runner: Runner) -> Run:
     Raises:
         NothingUsableError: if no source of the study's pair answered; the attempts are landed, the warehouse
             and the publication are untouched.
+        LockedError: if another run is writing to the folder and does not end in time.
     """
+    with one_writer(job.data, job.wait) as waited:
+        return run_alone(replace(job, now=job.now + waited), runner)  # so that runs are dated in their order
+
+
+def run_alone(job: Job, runner: Runner) -> Run:
+    """The steps, once nobody else writes to the folder."""
     outcomes = [] if job.as_of and job.warehouse.exists() else fetched(job, runner)
+    boundary("fetched")
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
         before = store.digests()
         if outcomes:
             runner.call(land, outcomes, store, job.zone, job.run_id, job.now)
+            boundary("landed")
             load_landed(store, job.zone)
         if job.as_of is None:
             return finish(job, runner, store, outcomes, before)
@@ -54,6 +65,7 @@ def run(job: Job, runner: Runner) -> Run:
 def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, str]) -> Run:
     """Build and publish."""
     seconds = runner.call(build, store, job.universe, job.as_of or job.now)
+    boundary("built")
     publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
     return Run(job, outcomes, publication, before, store.digests(), seconds)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.boundary import boundary
 from warehouse.landing import sha256, sync
 from warehouse.store import Store
 
@@ -51,10 +52,13 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     work = folder / f".{run_id}.duckdb.tmp"
     copy_database(store, work)
     verify(work, counts)
+    boundary("copied")
     exported = export(store, folder, run_id, counts)
+    boundary("exported")
     refuse_log_beside(folder / DATABASE)
     work.replace(folder / DATABASE)
     sync(folder)
+    boundary("database-replaced")
     pointer = {
         "run_id": run_id,
         "database": {"path": DATABASE, "sha256": sha256(folder / DATABASE)},
@@ -62,6 +66,7 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
         **extra,
     }
     replace_text(folder / POINTER, json.dumps(pointer, indent=1))
+    boundary("published")
     prune(folder)
     return Publication(run_id, folder, counts)
 
