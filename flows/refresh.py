@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -62,9 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = run(plain, Plain())
         else:
-            level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")  # the summary says it all
-            with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
-                setup_logging(incremental=False)
+            with quietly():
                 done = refresh(*asked)
     except universes.UniverseError as error:
         return complain(str(error), 2)
@@ -74,6 +74,15 @@ def main(arguments: list[str] | None = None) -> int:
         return complain(str(error), 1)
     show(done, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without Prefect's log, because the command's own output says it all."""
+    level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
+        setup_logging(incremental=False)
+        yield
 
 
 def complain(text: str, code: int) -> int:
