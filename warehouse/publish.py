@@ -77,6 +77,9 @@ def copy_database(store: Store, target: Path) -> None:
     store.con.execute(f"ATTACH {quoted(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
+    except duckdb.Error as error:
+        first = str(error).split("\n", 1)[0]
+        raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
     finally:
         store.con.execute("DETACH copy_to")
     sync(target)
@@ -128,7 +131,8 @@ def replace_text(path: Path, text: str) -> None:
 
 def prune(folder: Path) -> None:
     """Keep the newest generations of Parquet, remove the others."""
-    for old in sorted(folder.glob("run=*"))[:-GENERATIONS]:
+    by_age = sorted(folder.glob("run=*"), key=lambda path: path.stat().st_mtime_ns)  # a clock may go back
+    for old in by_age[:-GENERATIONS]:
         shutil.rmtree(old)
 
 
