@@ -4,20 +4,30 @@ Colours are custom properties of the page's style sheet (`var(--target)`), so th
 light, dark and print. Data are named here and handed over beside the specification.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 
 Spec = dict[str, Any]
 TALL, MEDIUM, LOW = 320, 220, 150
-FONT = 'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
+FONT = (
+    'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
+)
 DAY = alt.Scale(type="utc")
 CORRELATION = alt.Scale(domain=[-1, 1])
+INTERVAL = alt.Tooltip("range:N", title="95% interval")
 TICKS = [-1, -0.5, 0, 0.5, 1]
 
 
-def spec(chart: alt.LayerChart | alt.Chart, height: int) -> Spec:
-    """A chart as wide as its panel, with the page's look."""
+def spec(chart: Any, height: int, hover: Mapping[str, str] | None = None) -> Spec:
+    """A chart as wide as its panel, with the page's look.
+
+    Args:
+        chart: The chart.
+        height: In pixels.
+        hover: Fields of its rows, with their names, that the page tells for the session under the pointer.
+    """
     axis = {
         "domain": False,
         "ticks": False,
@@ -31,7 +41,10 @@ def spec(chart: alt.LayerChart | alt.Chart, height: int) -> Spec:
     }
     made: Spec = (
         chart.properties(
-            width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+            width="container",
+            height=height,
+            usermeta={"hover": dict(hover or {})},
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
         .configure(font=FONT, background="transparent", aria=False, padding={"left": 0, "right": 4, "top": 8})
         .configure_view(stroke=None)
@@ -49,15 +62,15 @@ def days(title: str | None = None, **options: Any) -> alt.X:
     )
 
 
-def rule(value: float, label: str, dash: tuple[int, int] = (5, 4)) -> alt.LayerChart:
+def rule(value: float, label: str = "") -> Any:
     """A horizontal line with its name at the left."""
     point = alt.Chart(alt.InlineData(values=[{"at": value, "label": label}]))
-    line = point.mark_rule(color="var(--ink)", strokeDash=list(dash), strokeWidth=1, opacity=0.7)
+    line = point.mark_rule(color="var(--ink)", strokeDash=[5, 4], strokeWidth=1, opacity=0.7)
     text = point.mark_text(align="left", baseline="bottom", dx=2, dy=-3, color="var(--ink)", fontSize=11.5)
     return line.encode(y="at:Q") + text.encode(x=alt.value(0), y="at:Q", text="label:N")
 
 
-def end_label(data: str, field: str, text: str, color: str, dy: int = -9) -> alt.Chart:
+def end_label(data: str, field: str, text: str, color: str, dy: int = -9) -> Any:
     """A word at the last point of a line, in the line's colour."""
     return (
         alt.Chart(alt.NamedData(data))
@@ -69,22 +82,7 @@ def end_label(data: str, field: str, text: str, color: str, dy: int = -9) -> alt
     )
 
 
-def hover(data: str, fields: dict[str, str], pick: str) -> alt.Chart:
-    """A vertical line at the session under the pointer, with its figures."""
-    chosen = alt.selection_point(
-        name=pick, nearest=True, on="pointerover", clear="pointerout", fields=["session"], empty=False
-    )
-    tips = [alt.Tooltip("session:T", title="session", format="%Y-%m-%d", formatType="utc")]
-    tips += [alt.Tooltip(f"{field}:Q", title=title) for field, title in fields.items()]
-    return (
-        alt.Chart(alt.NamedData(data))
-        .mark_rule(color="var(--ink)")
-        .encode(x="session:T", opacity=alt.condition(chosen, alt.value(0.5), alt.value(0)), tooltip=tips)
-        .add_params(chosen)
-    )
-
-
-def line(data: str, field: str, color: str, width: float = 1.6, **options: Any) -> alt.Chart:
+def line(data: str, field: str, color: str, width: float = 1.6, **options: Any) -> Any:
     """One line over time; it breaks where a value is missing."""
     return (
         alt.Chart(alt.NamedData(data))
@@ -105,7 +103,7 @@ def link(threshold: float, window: int) -> Spec:
     band = alt.Chart(alt.NamedData("rows")).mark_area(color="var(--target)", opacity=0.2)
     drawn = shade + band.encode(x=days(), y=y, y2="hi95:Q") + line("rows", "r", "var(--target)")
     tips = {"r": f"r{window}", "lo95": "lower end", "hi95": "upper end"}
-    return spec(drawn + rule(threshold, f"strong above {threshold:g}") + hover("rows", tips, "at"), TALL)
+    return spec(drawn + rule(threshold, f"strong above {threshold:g}"), TALL, tips)
 
 
 def windows(threshold: float, window: int) -> Spec:
@@ -114,7 +112,7 @@ def windows(threshold: float, window: int) -> Spec:
     y = alt.Y("lo95:Q", scale=CORRELATION, title=None, axis=alt.Axis(values=TICKS))
     band = rows.mark_area(color="var(--target)", opacity=0.2).encode(x=days(), y=y, y2="hi95:Q")
     drawn = rows.mark_line(color="var(--target)", strokeWidth=1.3).encode(x=days(), y="r:Q")
-    return spec(band + drawn + rule(threshold, f"{threshold:g}"), LOW)
+    return spec(band + drawn + rule(threshold), LOW)
 
 
 def today(threshold: float) -> Spec:
@@ -122,17 +120,21 @@ def today(threshold: float) -> Spec:
     rows = alt.Chart(alt.NamedData("rows"))
     x = alt.X("lo95:Q", scale=CORRELATION, title=None, axis=alt.Axis(values=TICKS, grid=True))
     shape = {
-        "y": alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelPadding=10)),
+        "y": alt.Y(
+            "label:N",
+            sort=None,
+            title=None,
+            scale=alt.Scale(padding=0.8),
+            axis=alt.Axis(labelLimit=220, labelPadding=10),
+        ),
         "color": alt.condition(
             "datum.convention == 'session_close'", alt.value("var(--target)"), alt.value("var(--other)")
         ),
     }
     whisker = rows.mark_rule(strokeWidth=3, opacity=0.35, strokeCap="round").encode(x=x, x2="hi95:Q", **shape)
-    tips = [alt.Tooltip(f"{field}:Q", format=".2f") for field in ("r", "lo95", "hi95")]
+    tips = [alt.Tooltip("label:N", title="window"), alt.Tooltip("said:N", title="r"), INTERVAL]
     dot = rows.mark_point(filled=True, size=90, opacity=1).encode(x="r:Q", tooltip=tips, **shape)
-    said = rows.mark_text(dy=-13, fontSize=12, fontWeight=600).encode(
-        x="r:Q", text=alt.Text("r:Q", format=".2f"), **shape
-    )
+    said = rows.mark_text(dy=-13, fontSize=12, fontWeight=600).encode(x="r:Q", text="said:N", **shape)
     bar = alt.Chart(alt.InlineData(values=[{"at": threshold}]))
     bar_line = bar.mark_rule(strokeDash=[5, 4], color="var(--ink)", opacity=0.7).encode(x="at:Q")
     return spec(bar_line + whisker + dot + said, 230)
@@ -140,12 +142,11 @@ def today(threshold: float) -> Spec:
 
 def conventions(threshold: float) -> Spec:
     """The same correlation by two clocks."""
-    lines = line("rows", "utc_day", "var(--other)", 1.4) + line("rows", "session_close", "var(--target)", 1.8)
-    ends = end_label("rows", "session_close", "New York close", "var(--target)", -22) + end_label(
-        "rows", "utc_day", "midnight UTC", "var(--other)", 24
-    )
+    y = alt.Y("session_close:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
+    close = line("rows", "session_close", "var(--target)", 1.8).encode(y=y)
+    lines = line("rows", "utc_day", "var(--other)", 1.4) + close
     tips = {"session_close": "New York close", "utc_day": "midnight UTC"}
-    return spec(lines + rule(threshold, f"{threshold:g}") + ends + hover("rows", tips, "at"), MEDIUM)
+    return spec(lines + rule(threshold), MEDIUM, tips)
 
 
 def overlay(target: str, benchmark: str) -> Spec:
@@ -161,7 +162,7 @@ def overlay(target: str, benchmark: str) -> Spec:
         made.append(drawn.encode(y=alt.Y(f"{field}:Q", scale=scale, title=None, axis=ticks)))
         made.append(end_label("rows", field, name, color, -12))
     tips = {"target": target, "benchmark": benchmark}
-    return spec(alt.layer(*made, hover("rows", tips, "at")), TALL)
+    return spec(alt.layer(*made), TALL, tips)
 
 
 def rsi(asset: str, color: str) -> Spec:
@@ -176,7 +177,7 @@ def macd(asset: str, color: str) -> Spec:
     return spec(of_asset(asset).mark_area(color=color, opacity=0.75).encode(x=days(), y=y), LOW)
 
 
-def of_asset(asset: str) -> alt.Chart:
+def of_asset(asset: str) -> Any:
     """The rows of one asset; the id is compared, never run."""
     return alt.Chart(alt.NamedData("rows")).transform_filter(
         alt.FieldEqualPredicate(equal=asset, field="asset")
@@ -191,7 +192,7 @@ def breadth() -> Spec:
     fast = line("rows", "share_above_50", "var(--benchmark)", 1.6)
     fast = fast.encode(y=alt.Y("share_above_50:Q", scale=scale, title=None, axis=axis))
     tips = {"share_above_50": "above 50-session mean", "share_above_200": "above 200-session mean"}
-    return spec(slow + fast + hover("rows", tips, "at"), MEDIUM)
+    return spec(slow + fast, MEDIUM, tips)
 
 
 def liquidity() -> Spec:
@@ -199,7 +200,7 @@ def liquidity() -> Spec:
     y = alt.Y("composite:Q", title=None, axis=alt.Axis(tickCount=5, format="+.1f"))
     area = alt.Chart(alt.NamedData("rows")).mark_area(color="var(--benchmark)", opacity=0.25)
     drawn = area.encode(x=days(), y=y) + line("rows", "composite", "var(--benchmark)", 1.2)
-    return spec(drawn + hover("rows", {"composite": "composite"}, "at"), MEDIUM)
+    return spec(drawn, MEDIUM, {"composite": "composite"})
 
 
 def lead_lag(target: str, benchmark: str) -> Spec:
@@ -223,18 +224,21 @@ def all_pairs(rows: int) -> Spec:
     """Every pair as a tile: colour by class of the correlation, the figure in it."""
     x = alt.X("asset:N", title=None, axis=alt.Axis(orient="top", labelAngle=0, labelFontWeight=600))
     y = alt.Y(
-        "benchmark:N", title=None, sort=alt.EncodingSortField("r", "mean", "descending"), axis=alt.Axis()
+        "benchmark:N",
+        title=None,
+        sort=alt.EncodingSortField("r", "mean", "descending"),
+        axis=alt.Axis(grid=False),
     )
     classes = alt.Scale(
         domain=[-0.5, -0.3, -0.1, 0.1, 0.3, 0.5],
         range=[f"var(--r{n})" for n in range(7)],
         type="threshold",
     )
-    tips = [alt.Tooltip("asset:N"), alt.Tooltip("benchmark:N"), alt.Tooltip("verdict:N")]
-    tips += [alt.Tooltip(f"{field}:Q", format=".2f") for field in ("r", "lo95", "hi95")]
+    told = [alt.Tooltip(f"{field}:N") for field in ("asset", "benchmark", "verdict")]
+    tips = [*told, alt.Tooltip("said:N", title="r"), INTERVAL]
     base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y)
     tile = base.mark_rect(stroke="var(--paper)", strokeWidth=2)
-    text = base.mark_text(fontSize=12, color="var(--ink)").encode(text=alt.Text("r:Q", format=".2f"))
+    text = base.mark_text(fontSize=12, color="var(--ink)").encode(text="said:N")
     return spec(
         tile.encode(color=alt.Color("r:Q", scale=classes, legend=None), tooltip=tips) + text,
         max(80, 30 * rows + 30),

@@ -19,8 +19,8 @@ class Condition:
 
 
 def link(row: Row, threshold: float) -> str:
-    """r against the threshold."""
-    return f"r is {number(row['r'])}, the bar is {threshold:g}"
+    """Correlation against the threshold."""
+    return f"correlation {number(row['r'])}, bar {threshold:g}"
 
 
 def momentum(row: Row, _: float) -> str:

@@ -16,12 +16,9 @@ function rows({ days, columns }) {
 }
 
 const tip = document.getElementById("tip");
-function showTip(_, event, __, value) {
-  if (value === null || value === undefined || typeof value !== "object") {
-    tip.hidden = true;
-    return;
-  }
-  tip.replaceChildren(...Object.entries(value).flatMap(([name, figure]) => {
+function hideTip() { tip.hidden = true; }
+function showTip(event, entries) {
+  tip.replaceChildren(...entries.flatMap(([name, figure]) => {
     const term = document.createElement("dt");
     const said = document.createElement("dd");
     term.textContent = name;
@@ -30,8 +27,32 @@ function showTip(_, event, __, value) {
   }));
   tip.hidden = false;
   const left = Math.min(event.clientX + 14, document.documentElement.clientWidth - tip.offsetWidth - 8);
+  const isLow = event.clientY + 16 + tip.offsetHeight > innerHeight;
   tip.style.left = `${Math.max(8, left)}px`;
-  tip.style.top = `${event.clientY + 16 + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 12 : event.clientY + 16}px`;
+  tip.style.top = `${isLow ? event.clientY - tip.offsetHeight - 12 : event.clientY + 16}px`;
+}
+function tellMark(_, event, __, value) {
+  if (value && typeof value === "object") showTip(event, Object.entries(value));
+  else hideTip();
+}
+
+// A line at the session under the pointer, with its figures.
+function follow(host, view, table, fields) {
+  const cursor = host.appendChild(document.createElement("div"));
+  cursor.className = "cursor";
+  cursor.hidden = true;
+  const leave = () => { cursor.hidden = true; hideTip(); };
+  host.addEventListener("pointerleave", leave);
+  host.addEventListener("pointermove", (event) => {
+    const from = host.querySelector("svg").getBoundingClientRect().left + view.origin()[0];
+    const at = view.scale("x").invert(event.clientX - from).valueOf();
+    const row = table.reduce((best, one) => (Math.abs(one.session - at) < Math.abs(best.session - at) ? one : best));
+    const day = new Date(row.session).toISOString().slice(0, 10);
+    const told = Object.entries(fields).map(([field, name]) => [name, row[field] ?? "\u2013"]);
+    cursor.hidden = false;
+    cursor.style.left = `${from + view.scale("x")(row.session) - host.getBoundingClientRect().left}px`;
+    showTip(event, [["session", day], ...told]);
+  });
 }
 
 const refuse = { load: () => Promise.reject(new Error("offline")), sanitize: () => Promise.reject(new Error("no links")) };
@@ -40,9 +61,11 @@ async function draw(host) {
   const { spec, data } = JSON.parse(host.nextElementSibling.textContent);
   spec.datasets = { ...spec.datasets };
   for (const [name, table] of Object.entries(data)) spec.datasets[name] = rows(table);
-  await vegaEmbed(host, spec, {
-    renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: showTip, loader: refuse,
+  const { view } = await vegaEmbed(host, spec, {
+    renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: tellMark, loader: refuse,
   });
+  const { hover } = spec.usermeta;
+  if (Object.keys(hover).length && spec.datasets.rows.length) follow(host, view, spec.datasets.rows, hover);
   host.classList.add("drawn");
 }
 
@@ -62,6 +85,6 @@ const near = new IntersectionObserver((entries) => {
       drawOnce(entry.target);
     }
   }
-}, { rootMargin: "600px" });
+}, { rootMargin: "250px" });
 for (const host of waiting) near.observe(host);
 addEventListener("beforeprint", () => { for (const host of [...waiting]) drawOnce(host); });

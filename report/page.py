@@ -8,18 +8,17 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import date, datetime
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from report import queries, words
 from report.checklist import checklist
-from report.panels import Pair, Panel, columns, panels
+from report.panels import Figure, Pair, columns, panels
 from report.queries import Answer, Connection, ask
 from warehouse.manifest import Content, replace_text, unsealed
 from warehouse.publish import POINTER
@@ -28,6 +27,8 @@ from warehouse.reader import connect
 HERE = Path(__file__).parent
 PAGE = "index.html"
 MAIN_WINDOW = 60
+SNIPPET = "window.vegaEmbed = vegaEmbed;"  # the one name that page.js calls
+UNBROKEN = 20  # letters of a name that stay on one line
 
 
 def render(home: Path) -> Path:
@@ -111,7 +112,7 @@ def sql(answers: dict[str, Answer]) -> dict[str, str]:
     return {name: f"{answer.sql};" for name, answer in answers.items()}
 
 
-def payload(figure: Any) -> Markup:
+def payload(figure: Figure) -> Markup:
     """A chart's specification and data as JSON that cannot end its script element."""
     data = {name: columns(rows) for name, rows in figure.data.items()}
     text = json.dumps({"spec": figure.spec, "data": data}, separators=(",", ":"), allow_nan=False)
@@ -124,7 +125,7 @@ def assets() -> tuple[str, list[str]]:
     """The style sheet, and the scripts in their order: Vega's bundle and ours."""
     import vl_convert  # it takes a second to import; a failed run need not wait for it
 
-    bundle = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle(SNIPPET).replace("</script", "<\\/script")
     return (HERE / "page.css").read_text(), [bundle, (HERE / "page.js").read_text()]
 
 
@@ -140,7 +141,7 @@ def policy(styles: str, scripts: Iterable[str]) -> str:
     )
 
 
-def template() -> Environment | Any:
+def template() -> Template:
     """The template with the filters that it uses; everything is escaped."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -154,6 +155,9 @@ def template() -> Environment | Any:
         "number": words.number,
         "interval": words.interval,
         "curly": lambda text: str(text).replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"),
+        "unbroken": lambda text: (
+            str(text).replace(" ", "\N{NO-BREAK SPACE}") if len(text) < UNBROKEN else text
+        ),
         "cell": cell,
         "cells": lambda rows: rows.rows(),
         "moment": lambda text: f"{datetime.fromisoformat(text):%d %B %Y, %H:%M} UTC".lstrip("0"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -83,10 +83,18 @@ class Panel:
 
 
 def columns(rows: pl.DataFrame) -> dict[str, Any]:
-    """Rows as columns; dates as days since 1970, which the page turns back."""
+    """Rows as columns: figures to four digits, dates as days since 1970, which the page turns back."""
     dates = [name for name, kind in rows.schema.items() if kind == pl.Date]
-    days = rows.with_columns((pl.col(dates) - EPOCH).dt.total_days() if dates else [])
-    return {"days": dates, "columns": days.to_dict(as_series=False)}
+    figures = pl.selectors.float().round_sig_figs(4)
+    shown = rows.with_columns([figures, *([(pl.col(dates) - EPOCH).dt.total_days()] if dates else [])])
+    return {"days": dates, "columns": shown.to_dict(as_series=False)}
+
+
+def with_words(rows: pl.DataFrame) -> pl.DataFrame:
+    """The correlation and its interval as text too: a figure that is read is rounded once."""
+    said = [words.number(r) for r in rows["r"]]
+    told = [words.interval(row) for row in rows.iter_rows(named=True)]
+    return rows.with_columns(said=pl.Series(said, dtype=pl.String), range=pl.Series(told, dtype=pl.String))
 
 
 def panels(con: Connection, pair: Pair) -> Iterator[Panel]:
@@ -114,19 +122,14 @@ def today(pair: Pair, ask: Ask) -> Panel:
     answer = ask(queries.TODAY)
     clock = pl.col("convention").replace({"session_close": "New York close", "utc_day": "midnight UTC"})
     label = pl.format("{} sessions, {}", "window_sessions", clock)
-    rows = answer.rows.with_columns(label=label).select(
-        "label", "convention", *[pl.col(c).round(3) for c in ("r", "lo95", "hi95")]
-    )
-    said = "; ".join(
-        f"{r['label']}: {words.number(r['r'])} {words.interval(r)}" for r in rows.iter_rows(named=True)
-    )
-    figure = Figure(
-        "", f"Correlation and 95 % interval. {said}", charts.today(pair.threshold), {"rows": rows}
-    )
+    rows = with_words(answer.rows.with_columns(label=label))
+    rows = rows.select("label", "convention", "r", "lo95", "hi95", "said", "range")
+    said = "; ".join(" ".join(row) for row in rows.select("label", "said", "range").iter_rows())
+    figure = Figure("", f"Correlation and 95% interval. {said}", charts.today(pair.threshold), {"rows": rows})
     return Panel(
         "today",
         "How strong, and how sure",
-        "Dot: the correlation of daily log returns. Bar: its 95 % interval, with fat tails allowed for. "
+        "Dot: the correlation of daily log returns. Bar: its 95% interval, with fat tails allowed for. "
         f"Dashed: {pair.threshold:g}, above which a link counts as strong.",
         [answer],
         [figure] if rows.height else [],
@@ -138,20 +141,20 @@ def link(pair: Pair, ask: Ask) -> Panel:
     answer, regimes = ask(queries.LINK), ask(queries.REGIMES)
     known = answer.rows.drop_nulls("r")
     linked = regimes.rows.filter(pl.col("state") == "linked").height
-    said = f"Rolling correlation over {pair.window} sessions since {words.day(SINCE)}, {linked} stretches linked."
+    said = f"Rolling correlation over {pair.window} sessions since {SINCE.year}; {linked} stretches linked."
     data = {"rows": answer.rows.drop("verdict"), "regimes": regimes.rows.drop("sessions")}
     counts = dict(known.group_by("verdict").len().iter_rows())
     share = {v: counts.get(v, 0) / max(known.height, 1) for v in ("strong", "undetermined", "weak")}
     return Panel(
         "link",
-        "The link comes and goes",
-        f"Rolling correlation over {pair.window} sessions with its 95 % interval. Shaded: stretches that count as "
-        f"linked. On {share['strong']:.1%} of the sessions shown the whole interval lay above {pair.threshold:g}, on "
-        f"{share['weak']:.0%} below it; on {share['undetermined']:.0%} the data did not decide. Windows overlap, so "
-        "neighbouring days tell the same story.",
+        words.stretches(regimes.rows, SINCE),
+        f"Rolling correlation over {pair.window} sessions with its 95% interval. The whole interval lay "
+        f"above {pair.threshold:g} on {share['strong']:.1%} of the sessions and below it on "
+        f"{share['weak']:.0%}; on {share['undetermined']:.0%} the data did not decide. Windows overlap, so "
+        "neighbouring days tell much the same story.",
         [answer, regimes],
         [Figure("", said, charts.link(pair.threshold, pair.window), data)] if known.height else [],
-        [("target", "correlation"), ("band", "95 % interval"), ("shade", "linked")],
+        [("target", "correlation"), ("band", "95% interval"), ("shade", "linked")],
         is_wide=True,
     )
 
@@ -162,7 +165,7 @@ def windows(pair: Pair, ask: Ask) -> Panel:
     figures = [
         Figure(
             f"{window} sessions",
-            f"Rolling correlation over {window} sessions with its 95 % interval.",
+            f"Rolling correlation over {window} sessions with its 95% interval.",
             charts.windows(pair.threshold, window),
             {"rows": answer.rows.filter(pl.col("window_sessions") == window)},
         )
@@ -188,6 +191,7 @@ def conventions(pair: Pair, ask: Ask) -> Panel:
         "most charts use, which ends three to four hours later.",
         [answer],
         [figure] if answer.rows.height else [],
+        [("target", "New York close"), ("other", "midnight UTC")],
     )
 
 
@@ -196,13 +200,13 @@ def overlay(pair: Pair, ask: Ask) -> Panel:
     answer = ask(queries.OVERLAY)
     rows = answer.rows
     title = words.growth(rows, *pair.both) if rows.height else "Growth of 100"
-    first = f" since {words.day(rows['session'].min())}" if rows.height else ""
+    first = f" since {words.day(rows.sort('session')['session'][0])}" if rows.height else ""
     figure = Figure("", f"{title}{first}. Logarithmic scale.", charts.overlay(*pair.both), {"rows": rows})
     return Panel(
         "overlay",
         title,
-        f"Total return{first}, on a logarithmic scale: equal distances are equal percentages. Two lines that rise "
-        "together are no correlation; that is measured on daily returns above.",
+        f"Total return{first}, on a logarithmic scale: equal distances are equal percentages. Two lines that "
+        "rise together are no correlation; that is measured on daily returns above.",
         [answer],
         [figure] if rows.height else [],
         is_wide=True,
@@ -226,7 +230,7 @@ def momentum(pair: Pair, ask: Ask) -> Panel:
         )
     ]
     title = words.momentum(answer.rows, pair.target, pair.benchmark, pair.names)
-    note = "The last year, on session closes. RSI 14 by Wilder; MACD 12/26/9."
+    note = "The last year, on session closes. RSI 14 by Wilder; MACD 12/26/9, its scales differ."
     return Panel("momentum", title, note, [answer], figures if answer.rows.height else [], is_wide=True)
 
 
@@ -251,8 +255,8 @@ def liquidity(pair: Pair, ask: Ask) -> Panel:  # noqa: ARG001 - every panel has 
     rows = answer.rows.select("session", "composite")
     figure = Figure("", f"{title}.", charts.liquidity(), {"rows": rows})
     note = (
-        "Mean of five parts, each the z-score of a 13-week change as it was public at the time: net liquidity, "
-        "financial conditions, high-yield spread, two-year yield, dollar. Above 0: looser."
+        "Mean of five parts, each the z-score of a 13-week change as it was public at the time: net "
+        "liquidity, financial conditions, high-yield spread, two-year yield, dollar. Above 0: looser."
     )
     return Panel("liquidity", title, note, [answer], [figure] if rows.height else [])
 
@@ -264,7 +268,7 @@ def lead_lag(pair: Pair, ask: Ask) -> Panel:
     figure = Figure(
         "", f"{title}.", charts.lead_lag(pair.target, pair.benchmark), {"rows": answer.rows.drop("p_value")}
     )
-    note = "Cross-correlation of session returns over all history. Grey: what the largest of all lags reaches by chance."
+    note = "Cross-correlation over all history. Grey: what the largest of all lags reaches by chance."
     return Panel("lead-lag", title, note, [answer], [figure] if answer.rows.height else [])
 
 
@@ -274,7 +278,7 @@ def all_pairs(pair: Pair, ask: Ask) -> Panel:
     rows = answer.rows
     title = words.strongest(rows) if rows.height else "All pairs"
     tall = rows["benchmark"].n_unique()
-    data = {"rows": rows.with_columns(pl.col("session") - timedelta(0))}
+    data = {"rows": with_words(rows)}
     figure = Figure("", f"{title}. Tiles of {rows.height} pairs.", charts.all_pairs(tall), data)
     note = f"Correlation over {pair.window} sessions at each pair's newest session."
     return Panel("all-pairs", title, note, [answer], [figure] if rows.height else [])

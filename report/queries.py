@@ -38,7 +38,7 @@ ORDER BY what
 """
 
 LINK = f"""
-SELECT session, round(r, 3) AS r, round(lo95, 3) AS lo95, round(hi95, 3) AS hi95, verdict
+SELECT session, r, lo95, hi95, verdict
 FROM mart.correlations
 WHERE {PAIR} AND convention = 'session_close' AND window_sessions = $window AND session >= $since
 ORDER BY session
@@ -52,7 +52,7 @@ ORDER BY since
 """
 
 WINDOWS = f"""
-SELECT window_sessions, session, round(r, 2) AS r, round(lo95, 2) AS lo95, round(hi95, 2) AS hi95
+SELECT window_sessions, session, r, lo95, hi95
 FROM mart.correlations
 WHERE {PAIR} AND convention = 'session_close' AND window_sessions <> $window AND session >= $since
 ORDER BY window_sessions, session
@@ -60,8 +60,8 @@ ORDER BY window_sessions, session
 
 CONVENTIONS = f"""
 SELECT session,
-  round(max(r) FILTER (convention = 'session_close'), 3) AS session_close,
-  round(max(r) FILTER (convention = 'utc_day'), 3) AS utc_day
+  max(r) FILTER (convention = 'session_close') AS session_close,
+  max(r) FILTER (convention = 'utc_day') AS utc_day
 FROM mart.correlations
 WHERE {PAIR} AND window_sessions = $window
 GROUP BY session
@@ -77,13 +77,13 @@ WITH pair AS (
     AND a.rebased IS NOT NULL AND b.rebased IS NOT NULL
 )
 SELECT session,
-  round(100 * target / first_value(target) OVER in_time, 1) AS target,
-  round(100 * benchmark / first_value(benchmark) OVER in_time, 1) AS benchmark
+  100 * target / first_value(target) OVER in_time AS target,
+  100 * benchmark / first_value(benchmark) OVER in_time AS benchmark
 FROM pair WINDOW in_time AS (ORDER BY session) ORDER BY session
 """
 
 MOMENTUM = """
-SELECT session, asset, round(rsi_14, 1) AS rsi_14, round(100 * macd_hist / close, 3) AS macd_hist_pct
+SELECT session, asset, rsi_14, 100 * macd_hist / close AS macd_hist_pct
 FROM mart.indicators_wide JOIN core.closes USING (asset, convention, session)
 WHERE asset IN ($asset, $benchmark) AND convention = 'session_close' AND rsi_14 IS NOT NULL
   AND session > (SELECT max(session) - 365 FROM mart.signals)
@@ -91,8 +91,7 @@ ORDER BY session, asset
 """
 
 BREADTH = """
-SELECT session, basis, members, round(share_above_50, 3) AS share_above_50,
-  round(share_above_200, 3) AS share_above_200
+SELECT session, basis, members, share_above_50, share_above_200
 FROM mart.breadth
 WHERE index_id = $benchmark AND session >= $since AND basis = (
   SELECT basis FROM mart.breadth WHERE index_id = $benchmark
@@ -102,16 +101,14 @@ ORDER BY session
 """
 
 LIQUIDITY = """
-SELECT session, round(composite, 2) AS composite, round(net_liquidity_z, 2) AS net_liquidity_z,
-  round(nfci_z, 2) AS nfci_z, round(hy_spread_z, 2) AS hy_spread_z,
-  round(rate_expectation_z, 2) AS rate_expectation_z, round(dollar_z, 2) AS dollar_z
+SELECT session, composite, net_liquidity_z, nfci_z, hy_spread_z, rate_expectation_z, dollar_z
 FROM mart.liquidity
 WHERE composite IS NOT NULL AND session >= $since
 ORDER BY session
 """
 
 LEAD_LAG = f"""
-SELECT lag_sessions, round(r, 3) AS r, round(band95, 3) AS band95, p_value, n
+SELECT lag_sessions, r, band95, p_value, n
 FROM mart.lead_lag
 WHERE {PAIR} AND convention = 'session_close' AND r IS NOT NULL
 QUALIFY as_of_session = max(as_of_session) OVER ()
@@ -119,7 +116,7 @@ ORDER BY lag_sessions
 """
 
 ALL_PAIRS = """
-SELECT asset, benchmark, session, round(r, 2) AS r, round(lo95, 2) AS lo95, round(hi95, 2) AS hi95, verdict
+SELECT asset, benchmark, session, r, lo95, hi95, verdict
 FROM mart.link_today
 WHERE convention = 'session_close' AND window_sessions = $window
 ORDER BY asset, r DESC

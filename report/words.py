@@ -8,6 +8,7 @@ import polars as pl
 
 Row = Mapping[str, Any]
 UNKNOWN = "not known"
+NEUTRAL = 0.25  # standard deviations; less is not told as looser or tighter
 VERDICTS = {
     "strong": "The whole interval lies above {threshold:g}: the link is strong.",
     "weak": "The whole interval lies below {threshold:g}: the link is not strong.",
@@ -49,9 +50,9 @@ def sentence(text: str) -> str:
 def deck(row: Row, threshold: float) -> str:
     """The headline's reading for someone without statistics."""
     said = (
-        f"Over the {row['window_sessions']} sessions up to {day(row['session'])} their daily returns correlated "
-        f"at {number(row['r'])}. With that many sessions the data allow anything from {number(row['lo95'])} to "
-        f"{number(row['hi95'])}. "
+        f"Over the {row['window_sessions']} sessions up to {day(row['session'])} their daily returns "
+        f"correlated at {number(row['r'])}. With that many sessions the data allow anything "
+        f"from {number(row['lo95'])} to {number(row['hi95'])}. "
     )
     return said + VERDICTS[row["verdict"]].format(threshold=threshold)
 
@@ -82,16 +83,26 @@ def growth(rows: pl.DataFrame, target: str, benchmark: str) -> str:
     )
 
 
+def stretches(regimes: pl.DataFrame, since: date) -> str:
+    """How often, and for how much of the time, the two were linked."""
+    linked = regimes.filter(pl.col("state") == "linked")
+    if regimes.is_empty():
+        return "No regime of the link has formed yet"
+    share = int(linked["sessions"].sum()) / int(regimes["sessions"].sum())
+    times = "one stretch" if linked.height == 1 else f"{linked.height} stretches"
+    return f"Since {since.year} the two were linked in {times}, {number(share, '.0%')} of the time"
+
+
 def momentum(rows: pl.DataFrame, target: str, benchmark: str, names: Mapping[str, str]) -> str:
     """Where RSI stands, and whether the histograms have one sign."""
     newest = {row["asset"]: row for row in rows.sort("session").iter_rows(named=True)}
     if {target, benchmark} - newest.keys():
         return "Momentum of the two"
     a, b = newest[target], newest[benchmark]
-    same = (a["macd_hist_pct"] or 0) * (b["macd_hist_pct"] or 0) > 0
+    ways = "the same way" if (a["macd_hist_pct"] or 0) * (b["macd_hist_pct"] or 0) > 0 else "two ways"
     return (
-        f"RSI stands at {number(a['rsi_14'], '.0f')} for {names[target]} and {number(b['rsi_14'], '.0f')} for "
-        f"{names[benchmark]}; momentum points {'the same way' if same else 'two ways'}"
+        f"RSI stands at {number(a['rsi_14'], '.0f')} for {names[target]} and "
+        f"{number(b['rsi_14'], '.0f')} for {names[benchmark]}; momentum points {ways}"
     )
 
 
@@ -101,7 +112,8 @@ def breadth(rows: pl.DataFrame) -> str:
     if known.is_empty():
         return "Breadth is still warming up"
     row = known.row(-1, named=True)
-    return f"{number(row['share_above_50'], '.0%')} of {row['members']} members stand above their 50-session mean"
+    share = number(row["share_above_50"], ".0%")
+    return f"{share} of {row['members']} members stand above their 50-session mean"
 
 
 def liquidity(rows: pl.DataFrame) -> str:
@@ -109,11 +121,11 @@ def liquidity(rows: pl.DataFrame) -> str:
     value = rows.sort("session")["composite"][-1]
     lean = (
         "close to neutral"
-        if abs(value) < 0.25
+        if abs(value) < NEUTRAL
         else "looser than usual"
         if value > 0
         else "tighter than usual"
-    )  # noqa: PLR2004 - a quarter of a standard deviation
+    )
     return f"Money and credit are {lean}: the composite stands at {number(value, '+.2f')}"
 
 
