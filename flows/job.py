@@ -19,6 +19,7 @@ class Job:
         as_of: Replay: build what was known at this instant beside the main copy.
         since, until: First and last date to fetch, both inclusive.
         universe_path: Where the universe was read from, for a later rebuild.
+        wait: Seconds to wait for another run on the same folder.
     """
 
     universe: Universe
@@ -28,6 +29,7 @@ class Job:
     since: date | None = None
     until: date | None = None
     universe_path: Path | None = None
+    wait: float = 0.0
 
     @property
     def run_id(self) -> str:

@@ -12,11 +12,13 @@ from flows.batch import Batch, quarantine
 from flows.intake import RefusedError
 from flows.sources import Request, SourceError
 from flows.versions import new_versions
-from schemas import Table, ops
-from schemas.table import name, polars_schema
+from schemas import TABLES, Table, ops
+from schemas.table import key, name, polars_schema
 from warehouse import landing
+from warehouse.boundary import boundary
 from warehouse.store import Store
 
+NOTHING = {"rows_revised": 0, "rows_running": 0, "rows_quarantined": 0, "pages": 0, "retries": 0}
 OWN = "comove"  # the provider of what the pipeline itself says
 
 
@@ -103,7 +105,10 @@ def versions(outcomes: list[Outcome], model: type[Table], store: Store, loaded_a
     batches = [outcome.batch for outcome in outcomes if outcome.batch]
     if not batches:
         return empty.with_columns(is_new=pl.lit(value=True))
-    rows = pl.concat([batch.rows for batch in batches])
+    about = [column for column in key(model) if column != "known_at"]
+    rows = pl.concat([batch.rows for batch in batches]).unique(
+        [*about, "said_at"], keep="first", maintain_order=True
+    )
     frozen = pl.concat([empty, *(b.frozen.select(empty.columns) for b in batches if b.frozen.height)])
     stored = store.versions_of(model, sorted({outcome.request.source for outcome in outcomes}))
     return new_versions(model, rows, frozen, stored, loaded_at)
@@ -154,5 +159,23 @@ def load_landed(store: Store, zone: Path) -> int:
             rows = rows.join(store.read(ops.Quarantine), on="quarantine_id", how="anti")
         with store.transaction():
             store.append(file.model, rows)
+            boundary("loading")
             store.append(ops.Landed, mark)
+        boundary("loaded")
+    if pending:
+        store.append(ops.Loads, recovered(store))
     return len(pending)
+
+
+def recovered(store: Store) -> pl.DataFrame:
+    """A ledger line for each load whose rows were landed by a run that died before it landed its ledger."""
+    listed = set(store.read(ops.Loads)["load_id"])
+    lines = [
+        {"load_id": load_id, "run_id": load_id.partition("-")[0], "source": source, "table_name": name(model)}
+        | {"item": "*", "status": "recovered", "rows_fetched": rows, "rows_new": rows, **NOTHING}
+        for model in TABLES
+        if name(model).startswith("raw.")
+        for load_id, source, rows in store.loads_of(model)
+        if load_id not in listed
+    ]
+    return pl.DataFrame(lines, schema=polars_schema(ops.Loads))

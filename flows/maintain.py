@@ -14,6 +14,7 @@ from flows import universe as universes
 from flows.build import build
 from flows.job import Job
 from flows.ledger import load_landed
+from flows.lock import LockedError, one_writer
 from warehouse.landing import LandingError, sync
 from warehouse.publish import POINTER, publish
 from warehouse.store import Store, StoreError
@@ -33,6 +34,12 @@ def rebuild(job: Job) -> dict[str, int]:
         raise LandingError(
             f"{job.zone}: there is no landing zone to rebuild from; name another folder with --data"
         )
+    with one_writer(job.data, job.wait):
+        return rebuild_alone(job)
+
+
+def rebuild_alone(job: Job) -> dict[str, int]:
+    """The rebuild, once nobody else writes to the folder."""
     fresh = job.warehouse.with_suffix(".rebuild")
     remove(fresh)
     with Store(fresh) as store:
@@ -84,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     except universes.UniverseError as error:
         sys.stderr.write(f"comove: {error}\n")
         return 2
-    except (LandingError, StoreError) as error:
+    except (LandingError, StoreError, LockedError) as error:
         sys.stderr.write(f"comove: {error}\n")
         return 1
     sys.stdout.write("".join(f"{table:<24}{count:>12,}\n" for table, count in counts.items()))

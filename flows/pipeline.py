@@ -1,6 +1,6 @@
-"""fetch -> land -> load -> build -> publish, with the steps in the order in which a price travels."""
+"""fetch -> land -> load -> build -> publish -> report, in the order in which a price travels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -8,14 +8,19 @@ from flows.build import build
 from flows.fetching import fetched
 from flows.job import Job
 from flows.ledger import Outcome, land, load_landed
+from flows.lock import one_writer
 from flows.runners import Runner
+from warehouse.boundary import boundary
 from warehouse.publish import Publication, publish
 from warehouse.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run did; `before` and `after` are the digests of every table."""
+    """What a run did.
+
+    `before` and `after` are the digests of every table; `troubles` say what failed after the publication.
+    """
 
     job: Job
     outcomes: list[Outcome]
@@ -23,6 +28,8 @@ class Run:
     before: dict[str, str]
     after: dict[str, str]
     seconds: dict[str, float]
+    page: Path | None
+    troubles: list[str]
 
     @property
     def rows_before(self) -> dict[str, int]:
@@ -36,13 +43,22 @@ def run(job: Job, runner: Runner) -> Run:
     Raises:
         NothingUsableError: if no source of the study's pair answered; the attempts are landed, the warehouse
             and the publication are untouched.
+        LockedError: if another run is writing to the folder and does not end in time.
     """
+    with one_writer(job.data, job.wait) as waited:
+        return run_alone(replace(job, now=job.now + waited), runner)  # so that runs are dated in their order
+
+
+def run_alone(job: Job, runner: Runner) -> Run:
+    """The steps, once nobody else writes to the folder."""
     outcomes = [] if job.as_of and job.warehouse.exists() else fetched(job, runner)
+    boundary("fetched")
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
         before = store.digests()
         if outcomes:
             runner.call(land, outcomes, store, job.zone, job.run_id, job.now)
+            boundary("landed")
             load_landed(store, job.zone)
         if job.as_of is None:
             return finish(job, runner, store, outcomes, before)
@@ -52,10 +68,30 @@ def run(job: Job, runner: Runner) -> Run:
 
 
 def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, str]) -> Run:
-    """Build and publish."""
+    """Build, publish and leave a page."""
     seconds = runner.call(build, store, job.universe, job.as_of or job.now)
+    boundary("built")
     publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
-    return Run(job, outcomes, publication, before, store.digests(), seconds)
+    page, troubles = leave_page(job.home, runner)
+    return Run(job, outcomes, publication, before, store.digests(), seconds, page, troubles)
+
+
+def leave_page(home: Path, runner: Runner) -> tuple[Path | None, list[str]]:
+    """Render the page from what was published; if that fails, the publication stands and the run says so."""
+    try:
+        return runner.call(render, home), []
+    except Exception as error:  # noqa: BLE001 - whatever the page's libraries raise, the data are out already
+        trouble = (
+            f"the page could not be rendered ({type(error).__name__}: {error}); what was published is whole"
+        )
+        return None, [f"{trouble}; look with `python -m report.page --data {home}`"]
+
+
+def render(home: Path) -> Path:
+    """Render the page of a data folder."""
+    from report import page  # charts take two seconds to import; a run that fails before needs none
+
+    return page.render(home)
 
 
 def past_warehouse(job: Job, store: Store, as_of: datetime) -> Path:

@@ -88,8 +88,10 @@ def of_prices(universe: Universe, breadth: Breadth, membership: Request) -> Iter
     except SourceError:  # the membership's own request says so
         return
     panel = of_panel(universe, breadth, membership.now)
-    for at in range(0, len(symbols), PANEL):
-        yield replace(panel, items=symbols[at : at + PANEL])
+    own = {s.symbol for asset in universe.asset for s in asset.sources if s.source == panel.source}
+    others = tuple(symbol for symbol in symbols if symbol not in own)  # an asset has its own request
+    for at in range(0, len(others), PANEL):
+        yield replace(panel, items=others[at : at + PANEL])
 
 
 def of_panel(universe: Universe, breadth: Breadth, now: datetime) -> Request:

@@ -3,18 +3,21 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
 
 from prefect import flow
 from prefect.logging.configuration import setup_logging
-from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
+from prefect.settings import PREFECT_LOGGING_LEVEL, PREFECT_SERVER_LOGGING_LEVEL, temporary_settings
 from rich.console import Console
 
 from flows import universe as universes
 from flows.fetching import NothingUsableError
 from flows.job import Job
+from flows.lock import LockedError
 from flows.pipeline import Run, run
 from flows.runners import Plain, Prefect
 from flows.summary import show
@@ -34,41 +37,52 @@ def refresh(
     as_of: datetime | None = None,
     until: date | None = None,
     since: date | None = None,
+    wait: float = 0.0,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return run(job(universe, data, as_of, until, since), Prefect())
+    return run(job(universe, data, as_of, until, since, wait), Prefect())
 
 
-def job(universe: Path, data: Path, as_of: datetime | None, until: date | None, since: date | None) -> Job:
+def job(
+    universe: Path, data: Path, as_of: datetime | None, until: date | None, since: date | None, wait: float
+) -> Job:
     """A job out of its parameters.
 
     Raises:
         UniverseError: if the universe cannot be used.
     """
     watched = universes.load(universe)
-    return Job(watched, data, as_of=as_of, since=since, until=until, universe_path=universe)
+    return Job(watched, data, as_of=as_of, since=since, until=until, universe_path=universe, wait=wait)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run once from the command line; 0 if something usable was published, 2 for a bad universe or flag."""
+    """Run once; 0 if something usable was published, 2 for a bad universe or flag, 3 if locked out."""
     flags = parser().parse_args(arguments)
-    asked = (flags.universe, flags.data, flags.as_of, flags.until, flags.since)
+    asked = (flags.universe, flags.data, flags.as_of, flags.until, flags.since, flags.wait)
     try:
         plain = job(*asked)
         if flags.runner == "plain":
             done = run(plain, Plain())
         else:
-            with temporary_settings(
-                {PREFECT_LOGGING_LEVEL: os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")}
-            ):
-                setup_logging(incremental=False)
+            with quietly():
                 done = refresh(*asked)
     except universes.UniverseError as error:
         return complain(str(error), 2)
+    except LockedError as error:
+        return complain(str(error), 3)
     except FAILURES as error:
         return complain(str(error), 1)
     show(done, Console(width=None if sys.stdout.isatty() else WIDTH))
     return 0
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without Prefect's log, because the command's own output says it all."""
+    level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
+        setup_logging(incremental=False)
+        yield
 
 
 def complain(text: str, code: int) -> int:
@@ -108,6 +122,7 @@ def parser() -> Parser:
     )
     made.add_argument("--since", type=date.fromisoformat, help="first date to fetch")
     made.add_argument("--until", type=date.fromisoformat, help="last date to fetch")
+    made.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run on the folder")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
     return made
 

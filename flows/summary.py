@@ -28,12 +28,12 @@ QUALIFY as_of_session = max(as_of_session) OVER ()
 
 
 def show(run: "Run", page: Console) -> None:
-    """Print the link today, the claims, the sources, the rows and where the files are."""
+    """Print the sources, the rows, the link today, the claims, and where the files are."""
     study = run.job.universe.study
     with closing(connect(run.job.home)) as con:
         link = con.execute(LINK, [study.target, study.benchmark]).fetchall()
         claims = con.execute(CLAIMS).fetchall()
-    for table in (link_table(link, run), claim_table(claims), source_table(run), row_table(run)):
+    for table in (source_table(run), row_table(run), link_table(link, run), claim_table(claims)):
         title, table.title = table.title, None
         page.print(Text(str(title), "bold"), table, Text(), sep="\n")
     for line in closing_lines(run):
@@ -105,10 +105,12 @@ def closing_lines(run: "Run") -> list[str]:
     is_same = all(run.before.get(table) == run.after[table] for table in data)
     return [
         *(f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error),
+        *(f"trouble: {' '.join(trouble.split())}" for trouble in run.troubles),
         *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
         *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
         f"query:   duckdb -readonly {run.publication.database}",
         f"files:   {run.publication.folder}",
+        *([f"page:    {run.page}"] if run.page else []),
     ]
 
 

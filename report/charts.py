@@ -32,6 +32,7 @@ def spec(chart: Any, height: int, hover: Mapping[str, str] | None = None) -> Spe
         "domain": False,
         "ticks": False,
         "grid": False,
+        "gridColor": "var(--grid)",
         "labelColor": "var(--soft)",
         "labelFontSize": 11.5,
         "labelPadding": 6,
@@ -49,7 +50,7 @@ def spec(chart: Any, height: int, hover: Mapping[str, str] | None = None) -> Spe
         .configure(font=FONT, background="transparent", aria=False, padding={"left": 0, "right": 4, "top": 8})
         .configure_view(stroke=None)
         .configure_axis(**axis)
-        .configure_axisY(grid=True, gridColor="var(--grid)")
+        .configure_axisY(grid=True)
         .to_dict()
     )
     return made

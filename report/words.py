@@ -143,6 +143,15 @@ def lead_lag(rows: pl.DataFrame) -> str:
     return f"One lag stands out: {number(row['r'])} at {row['lag_sessions']:+d} sessions"
 
 
+def conditions(row: Row | None) -> str:
+    """How many of the signal's conditions are met, and the state that follows."""
+    if row is None:
+        return "The signal is not known yet"
+    met = row["conditions_met"]
+    counted = "None" if met == 0 else "One" if met == 1 else str(met)
+    return f"{counted} of six conditions {'is' if met == 1 else 'are'} met: {row['state'].replace('_', ' ')}"
+
+
 def strongest(rows: pl.DataFrame) -> str:
     """The pair with the largest correlation."""
     row = rows.with_columns(size=pl.col("r").abs()).sort("size").row(-1, named=True)

@@ -8,28 +8,28 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 DRAWS = 999
 INTERVAL = (0.025, 0.975)
-
-
-def stationary_indices(length: int, block: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """Row numbers of `draws` resampled series, shape (draws, length); blocks wrap around.
-
-    Each block starts anywhere and has a geometric length with mean `block` (Politis & Romano 1994), so that
-    the resampled series is stationary. Deterministic for a seed.
-    """
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, length, size=(draws, length))
-    is_start = random.random((draws, length)) < 1 / block
-    is_start[:, 0] = True
-    position = np.arange(length)
-    last = np.maximum.accumulate(np.where(is_start, position, 0), axis=1)
-    return (np.take_along_axis(starts, last, axis=1) + position - last) % length
+SEED = 1994
 
 
 @lru_cache(maxsize=16)
-def draw_counts(length: int, block: int) -> FloatArray:
-    """How often each row is in each draw, shape (draws, length): a resampled sum is a matrix product."""
-    cells = stationary_indices(length, block) + np.arange(DRAWS)[:, None] * length
-    return np.bincount(cells.ravel(), minlength=DRAWS * length).reshape(DRAWS, length).astype(np.float64)
+def draw_counts(length: int, block: int, draws: int = DRAWS) -> FloatArray:
+    """How often each row is in each resampled series, shape (draws, length): a sum is a matrix product.
+
+    A series is put together from blocks that start anywhere, wrap around, and have geometric lengths with
+    mean `block` (Politis & Romano 1994), so that it is stationary. The same draws for the same arguments.
+    """
+    random = np.random.default_rng([SEED, length, block])
+    blocks = int(2 * length / block + 10 * np.sqrt(length / block) + 10)  # enough in all but impossible cases
+    ends = np.minimum(random.geometric(1 / block, (draws, blocks)).cumsum(axis=1), length)
+    ends[:, -1] = length
+    starts = random.integers(0, length, (draws, blocks))
+    row = np.arange(draws)[:, None] * (2 * length + 1)
+    size = draws * (2 * length + 1)
+    begun = np.bincount((row + starts).ravel(), minlength=size)
+    ended = np.bincount((row + starts + np.diff(ends, axis=1, prepend=0)).ravel(), minlength=size)
+    covered = (begun - ended).reshape(draws, -1).cumsum(axis=1)
+    counts: FloatArray = (covered[:, :length] + covered[:, length : 2 * length]).astype(np.float64)
+    return counts
 
 
 def mean_interval(values: FloatArray, block: int) -> tuple[float, float]:

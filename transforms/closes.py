@@ -72,7 +72,7 @@ def same_instant_closes(bars: Frame, sessions: Frame) -> Frame:
         hourly.sort("price_at")
         .join_asof(ends, left_on="price_at", right_on="close_at", strategy="forward")
         .filter(pl.col("price_at") > pl.col("open_at"))
-        .group_by(*BAR, "session")
+        .group_by(*BAR, "session", maintain_order=True)  # sums to the same last digit every time
         .agg(
             pl.col("open").first(),
             pl.col("high").max(),

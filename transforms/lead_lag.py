@@ -1,8 +1,8 @@
 """Who moves first: cross-correlations of each pair, and what chance alone reaches over all lags."""
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Annotated as As
 
 import numpy as np
@@ -21,6 +21,7 @@ MAX_LAG = 20
 LAGS = np.arange(-MAX_LAG, MAX_LAG + 1)
 BLOCK = 10  # sessions that a permutation keeps together, and with them clusters of volatility
 DRAWS = 499
+SEED = 1993  # fixed, so that a rebuild gives the same figures
 MIN_RETURNS = 100  # with fewer joint returns there are too few blocks to permute
 
 
@@ -72,9 +73,7 @@ def cross_correlations(
     """One frame per pair with a row per lag, for the returns of one convention; NaN for null."""
     wide = returns.pivot("asset", index="session", values="log_return").sort("session")
     found = {
-        (asset, benchmark): cross_correlation(
-            wide[asset].to_numpy(), wide[benchmark].to_numpy(), stable_seed(asset, benchmark, convention)
-        )
+        (asset, benchmark): cross_correlation(wide[asset].to_numpy(), wide[benchmark].to_numpy())
         for asset, benchmark in pairs
         if {asset, benchmark} <= set(wide.columns)
         and (wide[asset].is_not_null() & wide[benchmark].is_not_null()).any()
@@ -85,7 +84,7 @@ def cross_correlations(
         yield pl.DataFrame({**key, "lag_sessions": LAGS, **asdict(figures), "q_value": float(q_value)})
 
 
-def cross_correlation(asset: FloatArray, benchmark: FloatArray, seed: int) -> CrossCorrelation:
+def cross_correlation(asset: FloatArray, benchmark: FloatArray) -> CrossCorrelation:
     """Correlation of the asset at session t with the benchmark at t - lag, for every lag of `LAGS`.
 
     r is the mean product of the standardised returns over the n sessions where both are present, with mean
@@ -94,20 +93,19 @@ def cross_correlation(asset: FloatArray, benchmark: FloatArray, seed: int) -> Cr
     Args:
         asset: (sessions,) log returns, NaN where missing; sessions follow one another.
         benchmark: (sessions,) likewise.
-        seed: of the draws.
     """
     joint = ~np.isnan(asset) & ~np.isnan(benchmark)
     x, y = standardised(asset, joint), standardised(benchmark, joint)
     n = lagged(joint.astype(np.float64)) @ joint
     r = np.divide(lagged(x) @ y, n, out=np.full(len(LAGS), np.nan), where=n > 0)
     r = np.clip(r, -1, 1)
-    largest = largest_by_chance(x[joint], y[joint], seed)
+    largest = largest_by_chance(x[joint], y[joint])
     reached = np.count_nonzero(largest[:, :, None] >= np.abs(r), axis=1).max(axis=0)
     p_value = np.where(np.isnan(r) | np.isnan(largest).any(), np.nan, (1 + reached) / (1 + DRAWS))
     return CrossCorrelation(n.astype(np.int64), r, float(np.quantile(largest, 0.95, axis=1).max()), p_value)
 
 
-def largest_by_chance(x: FloatArray, y: FloatArray, seed: int) -> FloatArray:
+def largest_by_chance(x: FloatArray, y: FloatArray) -> FloatArray:
     """The largest |r| over all lags in each of 499 block permutations and 499 sign changes of y, (2, draws).
 
     The largest value over all lags pays for having looked at each (Westfall & Young 1993). In a permutation
@@ -120,19 +118,24 @@ def largest_by_chance(x: FloatArray, y: FloatArray, seed: int) -> FloatArray:
     Args:
         x: (n,) standardised returns.
         y: (n,) likewise.
-        seed: of the draws.
     """
     n = len(x)
     if n < MIN_RETURNS or np.isnan(x + y).any():
         return np.full((2, DRAWS), np.nan)
-    random = np.random.default_rng(seed)
-    blocks = np.pad(y, (0, -n % BLOCK), constant_values=np.nan).reshape(-1, BLOCK)
-    order = np.tile(np.arange(len(blocks)), (DRAWS, 1))
-    moved = np.take(blocks, random.permuted(order, axis=1), axis=0)
-    permuted = moved[~np.isnan(moved)].reshape(DRAWS, n)
-    signed = y * random.choice([-1.0, 1.0], (DRAWS, n))
-    r = np.stack([permuted, signed]) @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T
+    moved, signs = shuffles(n)
+    r = np.stack([y[moved], y * signs]) @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T
     return np.asarray(np.minimum(np.abs(r).max(axis=2), 1))
+
+
+@lru_cache(maxsize=8)
+def shuffles(n: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Row numbers of 499 block permutations and 499 rows of signs, each (draws, n), for every pair."""
+    random = np.random.default_rng([SEED, n])
+    blocks = np.pad(np.arange(n, dtype=np.int32), (0, -n % BLOCK), constant_values=-1).reshape(-1, BLOCK)
+    order = np.tile(np.arange(len(blocks)), (DRAWS, 1))
+    moved = blocks[random.permuted(order, axis=1)]
+    signs = 2 * random.integers(0, 2, (DRAWS, n), dtype=np.int8) - 1
+    return moved[moved >= 0].reshape(DRAWS, n), signs.astype(np.int8)
 
 
 def benjamini_hochberg(p: FloatArray) -> FloatArray:
@@ -161,8 +164,3 @@ def standardised(values: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
     result = np.zeros(len(values))
     result[present] = deviations / (deviation if deviation > 0 else np.nan)
     return result
-
-
-def stable_seed(asset: str, benchmark: str, convention: str) -> int:
-    """A seed that depends on the pair and the convention alone, and is the same in every process."""
-    return zlib.crc32(f"{asset}/{benchmark}/{convention}".encode())

@@ -36,11 +36,13 @@ def normalized(
     closes: As[Frame, core.Closes], sessions: As[Frame, core.Sessions], study: Study
 ) -> As[Frame, mart.Normalized]:
     """Total-return level with 100 at the asset's first study session; null where the session has no close."""
-    first = pl.col("adj_close").first().over(SERIES, order_by="session")
+    prices = closes.select(*SERIES, "session", "adj_close")
+    first = prices.rename({"session": "first_session", "adj_close": "first_close"})
     return (
         study_grid(closes, sessions, study)
-        .join(closes, on=[*SERIES, "session"], how="left")
-        .with_columns(rebased=100 * pl.col("adj_close") / first)
+        .join(first, on=[*SERIES, "first_session"])
+        .join(prices, on=[*SERIES, "session"], how="left")
+        .with_columns(rebased=100 * (pl.col("adj_close") / pl.col("first_close")))
         .sort(*SERIES, "session")
         .pipe(conform, mart.Normalized)
     )

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from schemas import BY_NAME, Table
 from schemas.table import conform, name
+from warehouse.boundary import boundary
 
 
 class LandingError(RuntimeError):
@@ -41,10 +42,12 @@ def land(frame: pl.DataFrame, model: type[Table], provider: str, run_id: str, zo
         folder.mkdir(parents=True, exist_ok=True)
         frame.write_parquet(temporary, compression="zstd", statistics=True)
         sync(temporary)
+        boundary("landing-written")
         target = folder / f"{run_id}-{sha256(temporary)}.parquet"
         temporary.replace(target)
         for made in (folder, folder.parent, zone):
             sync(made)
+        boundary("landed-file")
     except (OSError, pl.exceptions.ComputeError) as error:
         temporary.unlink(missing_ok=True)
         raise LandingError(

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.boundary import boundary
 from warehouse.landing import sha256, sync
 from warehouse.manifest import MANIFEST, Content, digest, replace_text, sealed
 from warehouse.store import Store
@@ -54,13 +55,17 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     work = folder / f".{run_id}.duckdb.tmp"
     copy_database(store, work)
     verify(work, counts)
+    boundary("copied")
     database = {"path": DATABASE, "storage_version": STORAGE_VERSION, **facts(work)}
     manifest = export(store, folder, run_id, counts, {"run_id": run_id, "database": database, **extra})
+    boundary("exported")
     refuse_log_beside(folder / DATABASE)
     work.replace(folder / DATABASE)
     sync(folder)
+    boundary("database-replaced")
     kept = [run_id, *(old for old in kept if old != run_id)][:GENERATIONS]
     replace_text(folder / POINTER, sealed({**manifest, "generations": kept}))
+    boundary("published")
     sweep(folder, kept)
     return Publication(run_id, folder, counts)
 

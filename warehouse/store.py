@@ -118,6 +118,11 @@ class Store:
             f"FROM {name(model)} WHERE list_contains(getvariable('sources'), source)", sources=sources
         )
 
+    def loads_of(self, model: type[Table]) -> list[tuple[str, str, int]]:
+        """Load id, source and number of rows of every load that brought rows to a raw table."""
+        query = f"SELECT load_id, min(source), count(*) FROM {name(model)} GROUP BY load_id"
+        return self.con.execute(query).fetchall()
+
     def snapshot(self, target: Path, as_of: datetime) -> None:
         """Write the append-only tables as they were known at an instant to another warehouse file."""
         self.con.execute(f"ATTACH {literal(str(target))} AS past")

@@ -148,6 +148,7 @@ def opened(name: str, policy: int) -> Any:  # noqa: ARG001 - a new policy means 
 def session(name: str) -> Any:
     """A requests session, as ccxt wants one, that keeps to the policy."""
     import requests
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     class PoliteSession(requests.Session):
         """Each request is sent by the policy, whole or not at all."""
@@ -161,23 +162,28 @@ def session(name: str) -> Any:
             policy = current()
             kwargs |= {"timeout": policy.idle_seconds, "verify": policy.ca_file or True, "stream": True}
             try:
-                answer = super().request(method, policy.route(url), **kwargs)
-                body = within(
-                    self.what, policy, iter(lambda: answer.raw.read1(CHUNK, decode_content=True), b"")
-                )
-            except requests.Timeout as error:
+                with super().request(method, policy.route(url), **kwargs) as answer:
+                    body = within(self.what, policy, pieces(answer.raw))
+            except (requests.Timeout, ReadTimeoutError) as error:
                 raise timed_out(self.what) from error
             except requests.TooManyRedirects as error:
                 raise endless(self.what) from error
-            except (requests.RequestException, OSError) as error:
+            except (requests.RequestException, HTTPError, OSError) as error:
                 raise broken(self.what, error) from error
             answer._content = body  # noqa: SLF001 - so that ccxt reads what was checked
             answer._content_consumed = True  # noqa: SLF001
-            self.check(judge(self.what, answer.status_code, answer.headers, body, "json"))
+            refuse_throttled(self.what, judge(self.what, answer.status_code, answer.headers, body, "json"))
             return answer
 
-        def check(self, text: str) -> None:
-            if '"error"' in text[:200] and any(words in text[:400].lower() for words in THROTTLED):
-                raise FetchError(f"{self.what}: asks us to slow down", is_transient=True, is_down=True)
-
     return PoliteSession()
+
+
+def pieces(raw: Any) -> Iterator[bytes]:
+    """A body as it arrives, without waiting for a piece to fill."""
+    return iter(lambda: raw.read1(CHUNK, decode_content=True), b"")
+
+
+def refuse_throttled(what: str, text: str) -> None:
+    """Kraken says with status 200 that it was asked too often."""
+    if '"error"' in text[:200] and any(words in text[:400].lower() for words in THROTTLED):
+        raise FetchError(f"{what}: asks us to slow down", is_transient=True, is_down=True)

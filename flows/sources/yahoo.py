@@ -54,7 +54,7 @@ def chart(request: Request) -> Answer:
         raise FetchError(f"{request.what}: answered for {result['meta']['symbol']}; check the symbol")
     if result["meta"].get("dataGranularity", interval) != interval:
         raise FetchError(f"{request.what}: answered with bars of {result['meta']['dataGranularity']}")
-    rows = bars(result, symbol, interval)
+    rows = within_range(bars(result, symbol, interval), request)
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no prices; check the symbol, it may be delisted")
     return Answer(rows, others={raw.Actions: actions(result, symbol)} if interval == "1d" else {})
@@ -71,7 +71,7 @@ def sparks(request: Request) -> Answer:
         kept = [bars(found[s], s, "1d").select("symbol", "date", "close") for s in some if s in found]
         frames.append(pl.concat([frames[0], *kept]).filter(pl.col("close").is_not_null()))
         missing += [s for s in some if s not in found]
-    rows = pl.concat(frames)
+    rows = within_range(pl.concat(frames), request)
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no prices for any of the symbols")
     note = f"no answer for {len(missing)} symbols: {', '.join(missing[:10])}" if missing else None
@@ -84,10 +84,17 @@ def chunks(items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def span(request: Request) -> tuple[int, int]:
-    """The range as seconds since 1970, from the first to after the last day wanted, in every time zone."""
+    """The range as seconds since 1970, a day wider at either end, so that it holds in every time zone."""
     first = datetime.combine(request.since or FIRST_DAY, time(), UTC) - timedelta(days=1)
     last = datetime.combine(request.until or request.now.date(), time(), UTC) + timedelta(days=2)
     return int(first.timestamp()), int(last.timestamp())
+
+
+def within_range(rows: pl.DataFrame, request: Request) -> pl.DataFrame:
+    """Only the days that were asked for."""
+    day = pl.col("date") if "date" in rows.columns else pl.col("opened_at").dt.date()
+    first, last = request.since or date.min, request.until or date.max
+    return rows.filter(day.is_between(first, last))
 
 
 def the_result(said: dict[str, Any] | None, request: Request) -> dict[str, Any]:

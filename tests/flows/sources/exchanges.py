@@ -1,4 +1,4 @@
-"""Four exchanges with the same hourly candles, each in its own words, order, unit and page size.
+"""Five services of exchanges with the same hourly candles, each in its own words, order, unit and page size.
 
 The candle formats are those of the recorded payloads; the markets are written after the exchanges' docs.
 """
@@ -11,21 +11,24 @@ from server import Provider, Said
 
 HOUR = 3600
 Candle = tuple[int, float, float, float, float, float]  # seconds, open, high, low, close, volume
-SYMBOLS = ("BTC", "ETH")
+SYMBOLS = ("BTC", "ETH", "ADA", "AVAX", "DOGE", "DOT", "LINK", "LTC", "SOL", "XRP")
 HOSTS = {
+    "coinbase": "api.coinbase.com",
     "coinbaseexchange": "api.exchange.coinbase.com",
     "kraken": "api.kraken.com",
     "binance": "api.binance.com",
     "bitstamp": "www.bitstamp.net",
 }
-EXCHANGES = {"coinbaseexchange": 300, "kraken": 720, "binance": 1000, "bitstamp": 1000}
+EXCHANGES = {"coinbase": 300, "coinbaseexchange": 300, "kraken": 720, "binance": 1000, "bitstamp": 1000}
 MARKETS = {
+    "coinbase": "/market/products",
     "coinbaseexchange": "/products",
     "kraken": "/AssetPairs",
     "binance": "/exchangeInfo",
     "bitstamp": "/markets/",
 }
 CANDLES = {
+    "coinbase": "/candles",
     "coinbaseexchange": "/candles",
     "kraken": "/OHLC",
     "binance": "/klines",
@@ -44,7 +47,12 @@ def hours(start: datetime, count: int, holes: Iterable[int] = (), price: float =
 
 
 def markets(name: str) -> str:
-    """The exchange's list of markets with BTC and ETH against USD."""
+    """The exchange's list of markets of ten coins against USD."""
+    if name == "coinbase":
+        increments = {"base_increment": "0.1", "quote_increment": "0.01", "price_increment": "0.01"}
+        shared = {"quote_currency_id": "USD", "product_type": "SPOT", "status": "online", **increments}
+        products = [{"product_id": f"{s}-USD", "base_currency_id": s, **shared} for s in SYMBOLS]
+        return json.dumps({"products": products})
     if name == "coinbaseexchange":
         shared = {
             "quote_currency": "USD",
@@ -54,7 +62,7 @@ def markets(name: str) -> str:
         }
         return json.dumps([{"id": f"{base}-USD", "base_currency": base, **shared} for base in SYMBOLS])
     if name == "kraken":
-        base = {"BTC": "XXBT", "ETH": "XETH"}
+        base = {s: f"X{s}" for s in SYMBOLS} | {"BTC": "XXBT"}
         shared = {
             "quote": "ZUSD",
             "pair_decimals": 2,
@@ -106,6 +114,12 @@ def markets(name: str) -> str:
 def page(name: str, candles: list[Candle], asked: dict[str, str]) -> str:
     """One page of candles as the exchange answers it, its own limit and order included."""
     limit = EXCHANGES[name]
+    if name in {"coinbase", "bitstamp"}:
+        found = [c for c in candles if int(asked["start"]) <= c[0] <= int(asked["end"])][:limit]
+        names = ("timestamp" if name == "bitstamp" else "start", "open", "high", "low", "close", "volume")
+        rows = [dict(zip(names, map(str, c), strict=True)) for c in found]
+        data = {"candles": rows[::-1]} if name == "coinbase" else {"data": {"pair": "X", "ohlc": rows}}
+        return json.dumps(data)
     if name == "coinbaseexchange":
         first, last = (
             int(datetime.fromisoformat(asked[k]).replace(tzinfo=UTC).timestamp()) for k in ("start", "end")
@@ -118,22 +132,11 @@ def page(name: str, candles: list[Candle], asked: dict[str, str]) -> str:
         rows = [[t, *(str(x) for x in (o, h, low, c)), "100.0", str(v), 7] for t, o, h, low, c, v in found]
         pair = asked["pair"]
         return json.dumps({"error": [], "result": {pair: rows, "last": rows[-1][0] if rows else 0}})
-    if name == "binance":
-        first = int(asked["startTime"]) // 1000
-        found = [c for c in candles if c[0] >= first][: int(asked["limit"])]
-        return json.dumps(
-            [
-                [t * 1000, *(str(x) for x in (o, h, low, c, v)), t * 1000 + 3599999, "0", 1, "0", "0", "0"]
-                for t, o, h, low, c, v in found
-            ]
-        )
-    first, last = int(asked["start"]), int(asked["end"])
-    found = [c for c in candles if first <= c[0] <= last][:limit]
-    rows = [
-        dict(zip(("timestamp", "open", "high", "low", "close", "volume"), map(str, c), strict=True))
-        for c in found
-    ]
-    return json.dumps({"data": {"pair": "X", "ohlc": rows}})
+    first = int(asked["startTime"]) // 1000
+    found = [c for c in candles if c[0] >= first][: int(asked["limit"])]
+    rest = ["0", 1, "0", "0", "0"]
+    rows = [[t * 1000, *map(str, c), t * 1000 + 3599999, *rest] for t, *c in found]
+    return json.dumps(rows)
 
 
 def exchange(provider: Provider, name: str, candles: Callable[[], list[Candle]]) -> None:

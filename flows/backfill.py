@@ -1,0 +1,221 @@
+"""A range of dates again, piece by piece. `python -m flows.backfill --help` shows its flags.
+
+Each piece is landed and loaded before the next is asked for, so a killed backfill goes on where it stopped;
+what the ledger shows as loaded, by a backfill or by a daily run, is not asked for again.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from prefect import flow
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flows import universe as universes
+from flows.fetching import ask
+from flows.job import Job
+from flows.ledger import Outcome, land, load_landed
+from flows.pipeline import finish
+from flows.plan import requests
+from flows.refresh import FAILURES, Parser, complain, quietly
+from flows.runners import Plain, Prefect, Runner
+from flows.sources import Request
+from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
+from schemas import ops, raw
+from warehouse.store import Store
+
+CHUNK_DAYS = 365
+Range = tuple[date, date]
+Series = tuple[str, str, str | None]  # source, item, interval
+Show = Callable[[int, int, str], None]  # pieces done, pieces in all, what is being fetched
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a backfill did: pieces fetched, skipped because they were landed, and why some failed."""
+
+    fetched: int
+    skipped: int
+    failed: tuple[str, ...]
+
+
+def fill(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Show) -> Filled:
+    """Fetch every missing piece between the job's `since` and `until`, then build and publish."""
+    ranges = list(chunks(job.since or FIRST_CANDLE, job.until or job.now.date(), chunk_days))
+    with Store(job.warehouse) as store:
+        load_landed(store, job.zone)
+        done = covered(store.read(ops.Loads))
+    wanted = [
+        (piece, [r for r in series(job, assets) if not is_covered(piece, done.get(identity(r), []))])
+        for piece in ranges
+    ]
+    total, failed, fetched = sum(len(some) for _, some in wanted), [], 0
+    for number, (piece, some) in enumerate(wanted, start=1):
+        if not some:
+            continue
+        show(fetched, total, f"{piece[0]} to {piece[1]}")
+        outcomes = fetch_piece(job, piece, some, number, runner)
+        failed += [str(outcome.error) for outcome in outcomes if outcome.error]
+        fetched += len(some)
+    show(fetched, total, "building")
+    with Store(job.warehouse) as store:
+        finish(job, runner, store, [], store.digests())
+    return Filled(fetched, len(ranges) * len(series(job, assets)) - total, tuple(dict.fromkeys(failed)))
+
+
+def fetch_piece(job: Job, piece: Range, some: list[Request], number: int, runner: Runner) -> list[Outcome]:
+    """Fetch, land and load one range of some series."""
+    run_id = f"{job.run_id}-{number:04d}"
+    asked = [
+        replace(request, since=piece[0], until=piece[1], load_id=f"{run_id}-{n:04d}")
+        for n, request in enumerate(some, start=1)
+    ]
+    outcomes = [one for outcome in ask(asked, job, runner) for one in (outcome, *outcome.also)]
+    with Store(job.warehouse) as store:
+        land(outcomes, store, job.zone, run_id, job.now)
+        load_landed(store, job.zone)
+    return outcomes
+
+
+def series(job: Job, assets: list[str]) -> list[Request]:
+    """The live series of the universe that have a range: those of some assets, or all."""
+    own = {
+        (source.source, source.symbol)
+        for asset in job.universe.asset
+        for source in asset.sources
+        if asset.id in assets
+    }
+    return [
+        request
+        for request in requests(job.universe, job.run_id, job.now)
+        if request.is_live
+        and request.model in (raw.Bars, raw.Macro)
+        and (not assets or (request.source, request.item) in own)
+    ]
+
+
+def identity(request: Request) -> Series:
+    """How the ledger names a series."""
+    return request.source, request.label, request.interval
+
+
+def chunks(since: date, until: date, days: int) -> Iterator[Range]:
+    """The range in pieces of some days, the oldest first; both ends are inclusive."""
+    while since <= until:
+        last = min(since + timedelta(days=days - 1), until)
+        yield since, last
+        since = last + timedelta(days=1)
+
+
+def covered(loads: pl.DataFrame) -> dict[Series, list[Range]]:
+    """The ranges that the ledger shows as loaded; a load without an end reached the day before it began."""
+    found: dict[Series, list[Range]] = {}
+    for row in loads.filter(pl.col("status").is_in(["loaded", "unchanged"])).iter_rows(named=True):
+        since = row["since_on"] or (FIRST_CANDLE if row["source"].startswith("ccxt:") else date.min)
+        started: datetime | None = row["started_at"]
+        until = row["until_on"] or (started.date() - timedelta(days=1) if started else date.min)
+        found.setdefault((row["source"], row["item"], row["interval"]), []).append((since, until))
+    return found
+
+
+def is_covered(piece: Range, ranges: list[Range]) -> bool:
+    """Whether the ranges together hold every day of the piece."""
+    missing = piece[0]
+    for since, until in sorted(ranges):
+        if since <= missing <= until:
+            missing = until + timedelta(days=1)
+    return missing > piece[1]
+
+
+@flow(name="backfill", persist_result=False)
+def backfill(
+    since: date,
+    universe: Path = Path("universe.toml"),
+    data: Path = Path("data"),
+    until: date | None = None,
+    assets: list[str] | None = None,
+    chunk_days: int = CHUNK_DAYS,
+) -> Filled:
+    """Fetch a range again, in pieces, without what is landed; progress is an artifact of the run."""
+    from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+    job = Job(universes.load(universe), data, since=since, until=until, universe_path=universe)
+    artifact = create_progress_artifact(progress=0.0, key="backfill", description="pieces fetched")
+    with bar() as show:
+
+        def both(done: int, total: int, what: str) -> None:
+            show(done, total, what)
+            update_progress_artifact(artifact, progress=100.0 * done / max(total, 1))  # type: ignore[arg-type]
+
+        return fill(job, assets or [], chunk_days, Prefect(), both)
+
+
+@contextmanager
+def bar() -> Iterator[Show]:
+    """A progress bar on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("backfill", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            progress.update(task, completed=done, total=total, description=what)
+
+        yield show
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Backfill from the command line; 0 if every piece is there, 1 if some failed, 2 for a bad flag."""
+    flags = parser().parse_args(arguments)
+    try:
+        watched = universes.load(flags.universe)
+        if unknown := sorted(set(flags.asset) - set(watched.assets_by_id)):
+            return complain(f"{flags.universe}: has no asset {', '.join(unknown)}", 2)
+        if flags.runner == "plain":
+            job = Job(watched, flags.data, since=flags.since, until=flags.until, universe_path=flags.universe)
+            with bar() as show:
+                done = fill(job, flags.asset, flags.chunk_days, Plain(), show)
+        else:
+            with quietly():
+                done = backfill(
+                    flags.since, flags.universe, flags.data, flags.until, flags.asset, flags.chunk_days
+                )
+    except universes.UniverseError as error:
+        return complain(str(error), 2)
+    except FAILURES as error:
+        return complain(str(error), 1)
+    sys.stdout.write(f"{done.fetched} pieces fetched, {done.skipped} were landed already\n")
+    for reason in done.failed:
+        complain(reason, 1)
+    return 1 if done.failed else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    made = Parser("python -m flows.backfill", description="Fetch a range of dates again, piece by piece.")
+    data = Path(os.environ.get("COMOVE_DATA", "data"))
+    made.add_argument("--universe", type=Path, default=Path("universe.toml"), help="what is watched")
+    made.add_argument("--data", type=Path, default=data, help="folder of landing zone and warehouse")
+    made.add_argument("--since", type=date.fromisoformat, required=True, help="first date")
+    made.add_argument("--until", type=date.fromisoformat, help="last date; default: today")
+    made.add_argument("--asset", action="append", default=[], help="only this asset; may be repeated")
+    made.add_argument("--chunk-days", type=positive, default=CHUNK_DAYS, help="days in one piece")
+    made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
+    return made
+
+
+def positive(text: str) -> int:
+    """A number of days."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of days')
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""A backfill: in pieces, resumable after a kill, without asking for what is landed."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from server import Provider, Said
+from world import FRIDAY, World
+from yahoo_server import day_of
+
+from flows import backfill as flow
+from flows import universe as universes
+from flows.backfill import chunks, fill, is_covered
+from flows.job import Job
+from flows.runners import Plain
+
+NEXT = datetime(2026, 3, 21, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def _unbuilt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test builds and publishes; the others are about what is fetched."""
+    monkeypatch.setattr("flows.backfill.finish", lambda *_: None)
+
+
+unbuilt = pytest.mark.usefixtures("_unbuilt")
+
+
+class Killed(BaseException):
+    """The process dies."""
+
+
+def go(world: World, now: datetime = FRIDAY, assets: tuple[str, ...] = (), kill_at: int | None = None) -> Any:
+    world.provider.seen.clear()
+    world.now = now
+    seen = []
+
+    def show(done: int, total: int, what: str) -> None:
+        seen.append((done, total, what))
+        if done == kill_at:
+            raise Killed
+
+    job = Job(
+        universes.load(world.path), world.data, now=now, since=date(2026, 3, 2), until=date(2026, 3, 15)
+    )
+    return fill(job, list(assets), 7, Plain(), show), seen
+
+
+def asked(world: World) -> tuple[list[str], list[date]]:
+    """The pieces that were asked for: of the exchange by their start, of Yahoo by their first day."""
+    coins = [one["start"][:10] for one in world.asked("ETH-USD/candles")]
+    return coins, [day_of(one["period1"]) for one in world.asked("chart/SPY")]
+
+
+def test_pieces_land_one_after_the_other_and_are_published(world: World) -> None:
+    done, seen = go(world)
+    assert (done.fetched, done.skipped, done.failed) == (6, 0, ())
+    assert [progress[:2] for progress in seen] == [(0, 6), (3, 6), (6, 6)]
+    assert asked(world)[0] == ["2026-03-02", "2026-03-09"]
+    assert (world.data / "published" / "latest.duckdb").exists()
+    days = world.sql("SELECT min(opened_at)::DATE, max(opened_at)::DATE, count(*) FROM raw.bars").row(0)
+    assert days == (date(2026, 3, 2), date(2026, 3, 15), 2 * 14 * 24 + 10)
+
+
+@unbuilt
+def test_second_backfill_asks_for_nothing(world: World) -> None:
+    go(world)
+    done, _ = go(world, NEXT)
+    assert (done.fetched, done.skipped) == (0, 6)
+    assert world.asked("candles") == world.asked("chart") == world.asked("OHLC") == []
+
+
+@unbuilt
+def test_killed_backfill_goes_on_where_it_stopped(world: World) -> None:
+    with pytest.raises(Killed):
+        go(world, kill_at=3)
+    done, _ = go(world, NEXT)
+    assert (done.fetched, done.skipped) == (3, 3)
+    assert asked(world) == (["2026-03-09"], [date(2026, 3, 8)])
+
+
+@unbuilt
+def test_failed_piece_is_told_and_asked_for_again(world: World) -> None:
+    good = world.provider.routes["/v8/finance/chart/SPY?"]
+    world.provider.routes["/v8/finance/chart/SPY?"] = Said("no", 404)
+    done, _ = go(world)
+    assert len(done.failed) == 1
+    assert done.failed[0].startswith("yahoo SPY: HTTP 404")
+    world.provider.routes["/v8/finance/chart/SPY?"] = good
+    done, _ = go(world, NEXT)
+    assert (done.fetched, done.skipped, done.failed) == (2, 4, ())
+
+
+@unbuilt
+def test_one_asset_only(world: World) -> None:
+    done, _ = go(world, assets=("SPY",))
+    assert done.fetched == 2
+    assert world.asked("candles") == []
+
+
+@unbuilt
+def test_what_a_daily_run_loaded_is_not_asked_for(world: World) -> None:
+    world.run(FRIDAY, since=date(2026, 2, 1))
+    done, _ = go(world, NEXT)
+    assert (done.fetched, done.skipped) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        ([], False),
+        ([(date(2026, 1, 1), date(2026, 1, 31))], True),
+        ([(date(2026, 1, 1), date(2026, 1, 10)), (date(2026, 1, 11), date(2026, 1, 31))], True),
+        ([(date(2026, 1, 1), date(2026, 1, 9)), (date(2026, 1, 11), date(2026, 1, 31))], False),
+        ([(date(2026, 1, 2), date(2026, 2, 1))], False),
+    ],
+)
+def test_ranges_together_hold_every_day(ranges: list[tuple[date, date]], expected: bool) -> None:
+    assert is_covered((date(2026, 1, 1), date(2026, 1, 31)), ranges) is expected
+
+
+def test_pieces_are_inclusive_and_end_with_the_range() -> None:
+    found = list(chunks(date(2026, 1, 1), date(2026, 1, 10), 4))
+    assert found == [
+        (date(2026, 1, 1), date(2026, 1, 4)),
+        (date(2026, 1, 5), date(2026, 1, 8)),
+        (date(2026, 1, 9), date(2026, 1, 10)),
+    ]
+
+
+@unbuilt
+def test_command_line(world: World, provider: Provider, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = ["--universe", str(world.path), "--data", str(world.data), "--runner", "plain"]
+    dates = ["--since", "2026-03-02", "--until", "2026-03-06", "--asset", "SPY"]
+    assert flow.main([*shared, *dates]) == 0
+    assert capsys.readouterr().out == "1 pieces fetched, 0 were landed already\n"
+    assert flow.main([*shared, *dates[:4], "--asset", "NOPE"]) == 2
+    assert "has no asset NOPE" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""A fund's holdings file with all its oddities, and what is refused as a whole."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from flows.intake import take_in
+from flows.sources import Request, SourceError, fetch
+from schemas import raw
+
+SAMPLE = Path(__file__).parents[3] / "samples" / "iwm_constituents.parquet"
+HEAD = """\ufeffiShares Russell 2000 ETF
+Fund Holdings as of,"May 13, 2025"
+Inception Date,"May 22, 2000"
+Stock,"-"
+\xa0
+Ticker,Name,Sector,Asset Class,Market Value,Weight (%),Notional Value,Quantity,Price,Location,Exchange
+"""
+LINES = (
+    '"SFM","SPROUTS","Staples","Equity","409,233,878.82","60.00","1","2,582,406.00","1","US","NASDAQ"',
+    '"TRUE","TRUEBLUE INC","Industrials","Equity","9,876,543.21","20.00","1","1","9.88","US","NYSE"',
+    '"MOGA","MOOG INC CLASS A","Industrials","Equity","170,000,000.00","19.50","1","1","178.90","US","NYSE"',
+    '"P5N994","ESCROW PETROCORP","Energy","Equity","0","0.00","0","1","0","US","NO MARKET (E.G. UNLISTED)"',
+    '"-","CASH COLLATERAL","Cash and/or Derivatives","Cash","1,000.00","0.40","1","1","100.00","US","-"',
+    '"RTYM5","RUSSELL 2000","Cash and/or Derivatives","Futures","0.00","0.00","204,083","1","2","-","CME"',
+)
+FOOTER = '\xa0\n"The content contained herein is owned by BlackRock, Inc."\n'
+
+
+def ask(path: Path) -> Request:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    return Request(
+        raw.Constituents, "files", "files:x.csv", "RUT", now, path=path, is_recorded=True, load_id="1"
+    )
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "holdings.csv"
+    path.write_text(text)
+    return path
+
+
+def test_shares_are_members_and_nothing_else_is(tmp_path: Path) -> None:
+    path = write(tmp_path, HEAD + "\n".join(LINES) + "\n" + FOOTER)
+    asked = ask(path)
+    rows = take_in(asked, fetch(asked)).rows
+    assert rows.select("index_id", "as_of_on", "symbol", "weight_pct").rows() == [
+        ("RUT", date(2025, 5, 13), "SFM", 60.0),
+        ("RUT", date(2025, 5, 13), "TRUE", 20.0),
+        ("RUT", date(2025, 5, 13), "MOG-A", 19.5),
+    ]
+
+
+def test_line_that_breaks_off_is_quarantined(tmp_path: Path) -> None:
+    asked = ask(write(tmp_path, HEAD + "\n".join([*LINES, '"UMBF']) + "\n" + FOOTER))
+    batch = take_in(asked, fetch(asked))
+    assert batch.rows.height == 3
+    assert [r["check_name"][0] for r in batch.refused] == ["has_symbol"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD + LINES[0] + "\n" + FOOTER, "add up to 60.0 %"),
+        (HEAD + "\n".join([*LINES, LINES[0]]) + "\n", "add up to 159.5 %"),
+        (HEAD.replace("Fund Holdings as of", "Holdings"), 'lacks the line "Fund Holdings as of"'),
+        ("<html>Please accept our terms</html>\n", "lacks the column"),
+        ("", "is empty"),
+    ],
+)
+def test_file_that_is_not_the_whole_fund_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        fetch(ask(write(tmp_path, text)))
+
+
+def test_sample_is_two_dated_lists() -> None:
+    asked = ask(SAMPLE)
+    rows = take_in(asked, fetch(asked)).rows
+    assert dict(rows.group_by("as_of_on").len().iter_rows()) == {
+        date(2025, 5, 13): 1932,
+        date(2026, 5, 5): 1919,
+    }
+    assert not {"-", "P5N994", "MOGA"} & set(rows["symbol"])

@@ -1,0 +1,121 @@
+"""The Federal Reserve's pages as figures: meetings, releases, targets, tone."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from adapters import CALENDAR, FED, STATEMENT
+from server import Provider, Said
+
+from flows.intake import take_in
+from flows.sources import fetch
+from flows.sources.fed import calendar, release_time, target
+from flows.sources.tone import tone
+
+SAMPLE = Path(__file__).parents[3] / "samples" / "policy_events.parquet"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "lower the target range for the federal funds rate by 1/4 percentage point to 3-3/4 to 4 percent",
+            (3.75, 4.0),
+        ),
+        ("maintain the target range for the federal funds rate at 0 to 1/4 percent.", (0.0, 0.25)),
+        (
+            "the target range for the federal funds rate by 1/2 percentage point, to 1 to 1\u20111/4 percent",
+            (1.0, 1.25),
+        ),
+        (
+            "who preferred to lower the target range for the federal funds rate by 1/2 percentage point",
+            (None, None),
+        ),
+        ("", (None, None)),
+    ],
+)
+def test_target_range_in_words(text: str, expected: tuple[float | None, float | None]) -> None:
+    assert target(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Inflation has moved up.", 1.0),
+        ("Job gains have slowed.", -1.0),
+        ("The unemployment rate has declined.", 1.0),
+        ("Economic growth slowed, while inflation remains elevated.", 0.0),
+        ("Spending rose, prices fell, investment weakened, wages fell.", -0.5),
+        ("The Committee seeks maximum employment and price stability.", None),
+        ("Downside risks to employment rose.", None),
+        ("", None),
+    ],
+)
+def test_tone_counts_hawkish_against_dovish_phrases(text: str, expected: float | None) -> None:
+    assert tone(text) == expected
+
+
+def test_sample_is_dovish_in_the_pandemic_and_hawkish_in_the_inflation() -> None:
+    events = pl.read_parquet(SAMPLE).filter(pl.col("tone").is_not_null())
+    year = pl.col("released_at").dt.year()
+    means = dict(events.group_by(year).agg(pl.col("tone").mean()).iter_rows())
+    later_2020 = events.filter(pl.col("released_at") > datetime(2020, 4, 1, tzinfo=UTC), year == 2020)
+    assert later_2020["tone"].mean() < -0.5
+    assert means[2022] > 0.7
+    assert events["tone"].is_between(-1, 1).all()
+
+
+def test_sample_follows_the_targets_and_new_york_time() -> None:
+    events = pl.read_parquet(SAMPLE).filter(pl.col("kind") != "meeting")
+    assert (events["target_high_pct"] - events["target_low_pct"]).unique().to_list() == [0.25]
+    cut = events.filter(pl.col("event_id") == "fomc-2025-10-29").row(0, named=True)
+    assert (cut["target_high_pct"], cut["released_at"]) == (4.0, datetime(2025, 10, 29, 18, tzinfo=UTC))
+    planned = events.filter(pl.col("kind") == "statement")["released_at"].dt.convert_time_zone(
+        "America/New_York"
+    )
+    assert planned.dt.hour().unique().to_list() == [14]
+
+
+def test_calendar_names_the_last_day_and_leaves_out_votes_by_notation() -> None:
+    assert [(m.day, m.is_unscheduled, m.statement) for m in calendar(CALENDAR)] == [
+        (date(2026, 1, 28), False, "/newsevents/pressreleases/monetary20260128a.htm"),
+        (date(2026, 5, 1), False, None),
+    ]
+    odd = CALENDAR.replace("27-28", "15 (unscheduled)")
+    assert next(calendar(odd)).is_unscheduled
+
+
+@pytest.mark.parametrize(
+    ("words", "hour"), [("2:00 p.m. EST", 19), ("10:00 a.m. EST", 15), ("12:30 p.m. EST", 17)]
+)
+def test_release_time(words: str, hour: int) -> None:
+    found = release_time(f"For release at {words}", date(2026, 1, 28))
+    assert found is not None
+    assert found.hour == hour
+
+
+def test_feed_gives_the_instant_before_the_page_does(provider: Provider) -> None:
+    FED.serve(provider)
+    feed = provider.routes["press_monetary.xml"]
+    provider.routes["press_monetary.xml"] = Said(str(feed.body).replace("19:00:00", "19:00:07"))
+    assert fetch(FED.request).rows["released_at"][0] == datetime(2026, 1, 28, 19, 0, 7, tzinfo=UTC)
+
+
+def test_statements_from_before_the_range_are_not_read_again(provider: Provider) -> None:
+    from dataclasses import replace
+
+    FED.serve(provider)
+    answer = fetch(replace(FED.request, since=date(2026, 2, 1)))
+    assert answer.rows["event_id"].to_list() == ["fomc-2026-05-01"]
+    assert provider.asked("pressreleases") == []
+
+
+def test_plan_becomes_a_decision(provider: Provider) -> None:
+    FED.serve(provider)
+    rows = take_in(FED.request, fetch(FED.request)).rows
+    assert rows.select("event_id", "kind").rows() == [
+        ("fomc-2026-01-28", "statement"),
+        ("fomc-2026-05-01", "meeting"),
+    ]
+    assert "unemployment" in STATEMENT

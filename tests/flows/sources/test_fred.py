@@ -1,0 +1,119 @@
+"""FRED with and without a key: gaps, revisions, release days, a series cut to three years."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from adapters import FRED, request
+from server import Provider, Said, error, payload
+
+from flows.intake import take_in
+from flows.sources import SourceError, fetch
+from flows.versions import new_versions
+from schemas import raw
+from schemas.table import polars_schema
+
+NOW = datetime(2026, 7, 9, 12, tzinfo=UTC)
+DAY_END = timedelta(days=1, microseconds=-1)
+
+
+def observations(*rows: tuple[str, str, str]) -> Said:
+    found = [{"realtime_start": v, "realtime_end": "9999-12-31", "date": d, "value": x} for d, x, v in rows]
+    return Said(json.dumps({"count": len(found), "observations": found}))
+
+
+def serve_vintages(provider: Provider, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+    """Everything in the newest window; the older ones are empty."""
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    provider.routes["/fred/series"] = lambda asked: (
+        said if asked["realtime_end"] == "9999-12-31" else observations()
+    )
+
+
+def test_dots_and_empty_fields_are_days_without_a_value(provider: Provider) -> None:
+    FRED.serve(provider)
+    batch = take_in(FRED.request, fetch(FRED.request))
+    assert batch.rows.select("observed_on", "value").rows() == [
+        (date(2026, 1, 7), 6573604.0),
+        (date(2026, 1, 28), 6587568.0),
+    ]
+    assert batch.bad == 0
+
+
+def test_recorded_observations_with_dots(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = json.loads(payload("fred_observations_wrapped_with_dots_2026-07.json"))["BAMLEMCBPIOAS"]
+    serve_vintages(provider, monkeypatch, Said(json.dumps(recorded)))
+    asked = request("fred", "BAMLEMCBPIOAS", NOW, model=raw.Macro, release_lag_days=1)
+    rows = take_in(asked, fetch(asked)).rows
+    assert rows["value"].to_list() == [2.41, 2.39, 2.38, 2.42, 2.45]
+    assert rows["said_at"].unique().to_list() == [NOW]  # today's vintage is known now, not tonight
+
+
+def test_value_counts_from_its_first_release_and_revisions_are_versions(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = observations(
+        ("2026-01-01", "1.0", "2026-01-20"),  # there when the vintages begin: the declared lag decides
+        ("2026-02-01", "2.0", "2026-03-24"),  # released late
+        ("2026-02-01", "2.5", "2026-04-21"),  # and revised
+    )
+    serve_vintages(provider, monkeypatch, said)
+    asked = request("fred", "M2SL", NOW, model=raw.Macro, release_lag_days=10)
+    rows = take_in(asked, fetch(asked)).rows
+    at = {(r["observed_on"].month, r["value"]): r["available_at"] for r in rows.to_dicts()}
+    assert at == {
+        (1, 1.0): datetime(2026, 1, 11, tzinfo=UTC) + DAY_END,
+        (2, 2.0): datetime(2026, 3, 24, tzinfo=UTC) + DAY_END,
+        (2, 2.5): datetime(2026, 3, 24, tzinfo=UTC) + DAY_END,
+    }
+    stored = new_versions(raw.Macro, rows, rows.clear(), pl.DataFrame(schema=polars_schema(raw.Macro)), NOW)
+    february = stored.filter(pl.col("observed_on") == date(2026, 2, 1)).sort("known_at")
+    assert february["value"].to_list() == [2.0, 2.5]
+
+
+def test_windows_stay_below_the_limit_on_vintages(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_vintages(provider, monkeypatch, observations(("2026-01-01", "1.0", "2026-01-20")))
+    fetch(request("fred", "DGS2", NOW, model=raw.Macro))
+    starts = [path.split("realtime_start=")[1][:10] for path in provider.seen]
+    assert starts == ["1776-07-04", "2005-01-01", "2010-01-01", "2015-01-01", "2020-01-01", "2025-01-01"]
+
+
+def test_series_that_is_suddenly_short_keeps_what_is_stored(provider: Provider) -> None:
+    def stored_after(text: str, stored: pl.DataFrame, now: datetime) -> pl.DataFrame:
+        provider.routes["/graph/fredgraph.csv"] = Said(text, content_type="text/csv")
+        asked = request("fred", "BAMLH0A0HYM2", now, model=raw.Macro)
+        rows = take_in(asked, fetch(asked)).rows
+        return pl.concat(
+            [stored, new_versions(raw.Macro, rows, stored.clear(), stored, now).select(stored.columns)]
+        )
+
+    head = "observation_date,BAMLH0A0HYM2\n"
+    empty = pl.DataFrame(schema=polars_schema(raw.Macro))
+    first = stored_after(head + "2015-01-02,5.04\n2026-01-02,2.8\n2026-01-05,2.9\n", empty, NOW)
+    second = stored_after(head + "2026-01-02,2.8\n2026-01-05,3.0\n", first, NOW + timedelta(days=1))
+    assert second["value"].to_list() == [5.04, 2.8, 2.9, 3.0]
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+def test_refusals_as_json_and_as_xml(provider: Provider, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    provider.routes["/fred/series"] = error("fred", 400, nth)
+    with pytest.raises(SourceError, match="fred M2SL: HTTP 400") as caught:
+        fetch(request("fred", "M2SL", NOW, model=raw.Macro))
+    assert not caught.value.is_transient
+
+
+@pytest.mark.parametrize("text", ["observation_date,OTHER\n2026-01-02,1\n", "message\nno such series\n"])
+def test_table_of_something_else(provider: Provider, text: str) -> None:
+    provider.routes["/graph/fredgraph.csv"] = Said(text, content_type="text/csv")
+    with pytest.raises(SourceError, match="instead of the series"):
+        fetch(FRED.request)
+
+
+def test_series_may_serve_an_asset(provider: Provider) -> None:
+    provider.routes["/graph/fredgraph.csv"] = Said("observation_date,VIXCLS\n2026-07-06,17.5\n2026-07-07,.\n")
+    asked = request("fred", "VIXCLS", NOW, interval="1d", calendar="XNYS", kind="volatility")
+    assert fetch(asked).rows.rows() == [("2026-07-06", "17.5")]

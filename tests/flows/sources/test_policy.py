@@ -1,0 +1,129 @@
+"""How fast, how long, how often, and when not at all."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from adapters import GECKO, VINTAGES
+from conftest import Clock
+from server import Provider, Said, error
+
+from flows.sources import SourceError, fetch
+from flows.sources.answers import FetchError, retry_after
+from flows.sources.policy import Bucket, Policy
+from flows.sources.secret import masked
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def test_bucket_gives_a_second_at_once_and_then_the_rate(clock: Clock) -> None:
+    bucket = Bucket(2.0, clock)
+    waits = []
+    for _ in range(5):
+        waits.append(bucket.take())
+        clock.now += waits[-1]
+    assert waits == [0, 0, 0.5, 0.5, 0.5]
+    clock.now += 60
+    assert [bucket.take() for _ in range(3)] == [0, 0, 0.5]
+
+
+def test_waits_double_up_to_the_longest(make_policy: Callable[..., Policy], clock: Clock) -> None:
+    policy = make_policy("", attempts=6, wait_seconds=1.0, max_wait_seconds=6.0)
+
+    def fail() -> None:
+        raise FetchError("x", is_transient=True)
+
+    with pytest.raises(FetchError):
+        policy.send("x", "https://x.test/", fail)
+    floors = [1, 2, 4, 6, 6]
+    assert all(low <= waited <= low + 1 for low, waited in zip(floors, clock.slept, strict=True))
+    assert len({round(waited % 1, 6) for waited in clock.slept[:3]}) > 1  # jitter
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "Sat, 21 Nov 2026 08:00:30 GMT", "date": "Sat, 21 Nov 2026 08:00:00 GMT"}, 30.0),
+        ({"retry-after": "Sat, 21 Nov 2026 08:00:30 GMT"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_in_both_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_provider_that_wants_an_hour_is_left_for_the_next_run(provider: Provider, clock: Clock) -> None:
+    GECKO.serve(provider, Said("{}", 429, {"Retry-After": "3600"}))
+    with pytest.raises(SourceError, match="HTTP 429"):
+        fetch(GECKO.request)
+    assert (len(provider.seen), clock.slept) == (1, [])
+
+
+def test_source_that_fails_again_and_again_is_left_alone_and_tried_later(
+    provider: Provider, clock: Clock
+) -> None:
+    GECKO.serve(provider, [*[Said("", 500)] * 9, GECKO.good])
+    for _ in range(3):
+        with pytest.raises(SourceError, match="HTTP 500"):
+            fetch(GECKO.request)
+    with pytest.raises(SourceError, match="left alone after 3 failures in a row") as caught:
+        fetch(GECKO.request)
+    assert not caught.value.is_transient
+    assert len(provider.seen) == 9
+    clock.now += 301
+    assert fetch(GECKO.request).rows.height == 1
+
+
+def test_unknown_symbol_does_not_open_the_circuit(provider: Provider) -> None:
+    GECKO.serve(provider, [*[Said("", 404)] * 5, GECKO.good])
+    for _ in range(5):
+        with pytest.raises(SourceError, match="HTTP 404"):
+            fetch(GECKO.request)
+    assert fetch(GECKO.request).rows.height == 1
+
+
+def test_answer_that_never_ends_is_cut_off(provider: Provider, make_policy: Callable[..., Policy]) -> None:
+    from flows.sources import policy as policies
+
+    GECKO.serve(provider, Said("[" + " " * 3_000_000))
+    with (
+        policies.use(make_policy(provider.url, max_bytes=1 << 20)),
+        pytest.raises(SourceError, match="larger"),
+    ):
+        fetch(GECKO.request)
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+def test_key_is_nowhere(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, nth: int
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", KEY)
+    said = error("fred", 400, nth)
+    VINTAGES.serve(provider, Said(f"{said.body} you sent api_key={KEY}", 400, content_type=said.content_type))
+    with caplog.at_level(logging.DEBUG), pytest.raises(SourceError, match="HTTP 400") as caught:
+        fetch(VINTAGES.request)
+    assert f"api_key={KEY}" in provider.seen[0]
+    assert KEY not in str(caught.value) + caplog.text
+    assert "HTTP Request" in caplog.text  # httpx did log the address
+
+
+def test_mask_knows_keys_by_name() -> None:
+    assert masked("https://x/?a=1&api_key=s3cret&b=2") == "https://x/?a=1&api_key=***&b=2"
+
+
+def test_secret_block_serves_within_a_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.blocks.system import Secret
+    from prefect.context import FlowRunContext
+
+    from flows.sources.secret import secret
+
+    class Block:
+        def get(self) -> str:
+            return "from the block"
+
+    monkeypatch.setattr(Secret, "load", lambda label: Block() if label == "fred-api-key" else None)
+    assert secret("FRED_API_KEY") is None
+    monkeypatch.setattr(FlowRunContext, "get", object)
+    assert secret("FRED_API_KEY") == "from the block"

@@ -1,0 +1,144 @@
+"""What Yahoo says beside plain bars: nulls, dividends, splits, delistings, crumbs, clocks."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from adapters import SPY
+from server import Provider, Said, error, payload
+from yahoo_server import Chart, sessions
+
+from flows.intake import take_in
+from flows.sources import Request, SourceError, fetch
+from schemas import raw
+
+CHART = "/v8/finance/chart/"
+
+
+def ask(symbol: str, now: datetime, **more: Any) -> Request:
+    more = {"interval": "1d", "calendar": "XNYS", "kind": "stock", **more}
+    return Request(raw.Bars, "yahoo", "yahoo", symbol, now, load_id="1", **more)
+
+
+def test_null_close_beside_a_good_open_is_refused_and_a_placeholder_is_no_row(provider: Provider) -> None:
+    provider.routes[CHART] = Said(payload("yahoo_chart_MOWI.OL_nulls_dividend_2026-10.json"))
+    asked = ask("MOWI.OL", datetime(2026, 10, 2, 20, tzinfo=UTC), calendar="XOSL")
+    answer = fetch(asked)
+    assert answer.rows.height == 3
+    batch = take_in(asked, answer)
+    assert batch.rows["close"].to_list() == [203.39999389648438, 203.39999389648438]
+    assert [(r["check_name"][0], r.height) for r in batch.refused] == [("has_close", 1)]
+    assert answer.others[raw.Actions].rows() == [("MOWI.OL", date(2026, 8, 28), 2.3, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "first"),
+    [
+        ("dividends", 20, ("AAPL", date(2019, 11, 7), 0.1925, None)),
+        ("splits", 1, ("AAPL", date(2020, 8, 31), None, 4.0)),
+    ],
+)
+def test_actions_by_their_ex_date(provider: Provider, name: str, count: int, first: tuple[Any, ...]) -> None:
+    said = payload(f"yahoo_chart_{name}_scheb.json").replace(
+        '"dataGranularity":"1mo"', '"dataGranularity":"1d"'
+    )
+    provider.routes[CHART] = Said(said)
+    answer = fetch(ask("AAPL", datetime(2024, 10, 13, tzinfo=UTC)))
+    assert answer.others[raw.Actions].height == count
+    assert answer.others[raw.Actions].row(0) == first
+
+
+def test_crypto_day_is_the_utc_day_and_the_running_one_waits(provider: Provider) -> None:
+    said = json.loads(payload("yahoo_http/chart-BTC-USD-2020-01-01-to-2020-01-03.json"))["response"][
+        "bodyJson"
+    ]
+    provider.routes[CHART] = Said(json.dumps(said))
+    asked = ask("BTC-USD", datetime(2020, 1, 3, 15, tzinfo=UTC), calendar="24/7", kind="crypto")
+    batch = take_in(asked, fetch(asked))
+    assert batch.rows["opened_at"].dt.date().to_list() == [date(2020, 1, 1), date(2020, 1, 2)]
+    assert batch.running == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (error("yahoo", 404), "may be delisted"),
+        (error("yahoo", 400), "Data doesn't exist"),
+        (Said(payload("yahoo_chart_nodata_scheb.json")), "has no prices"),
+        (Said('{"chart": {"result": null, "error": null}}'), "without a result"),
+        (Said('{"chart": {"result": null, "error": {"description": "No data found"}}}'), "No data found"),
+        (Said("[]"), "without a result"),
+        (Said(payload("yahoo_chart_no_results_bradjacobs.json")), "answered with bars of 1h"),
+        (Said(payload("yahoo_chart_SPY_5d_2026-02.json")), "answered for SPY"),
+    ],
+)
+def test_no_prices(provider: Provider, said: Said, words: str) -> None:
+    provider.routes[CHART] = said
+    symbol = "CAPIO.ST" if "CAPIO" in str(said.body) else "AAPL"
+    with pytest.raises(SourceError, match=words):
+        fetch(ask(symbol, datetime(2026, 2, 21, tzinfo=UTC)))
+
+
+def test_empty_range_of_a_known_symbol_is_no_failure(provider: Provider) -> None:
+    provider.routes[CHART] = Said(payload("yahoo_chart_nodata_scheb.json"))
+    answer = fetch(ask("CAPIO.ST", datetime(2026, 2, 21, tzinfo=UTC), since=date(2026, 2, 14)))
+    assert answer.rows.is_empty()
+
+
+def test_throttled_crumb_is_not_taken_for_a_crumb(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.sources.yahoo import client
+
+    monkeypatch.setattr(client(), "_crumb", None)
+    provider.routes["/getcrumb"] = provider.routes["/v1/test"] = error("yahoo", 429)
+    SPY.serve(provider)
+    assert fetch(SPY.request).rows.height == 5
+    assert "crumb=" not in provider.asked(CHART)[-1]
+    assert client()._crumb is None
+
+
+def test_invalid_crumb_is_renewed(provider: Provider) -> None:
+    SPY.serve(provider, [error("yahoo", 401), SPY.good])
+    assert fetch(SPY.request).rows.height == 5
+    assert len(provider.asked(CHART)) == 2
+
+
+def test_days_are_local_across_daylight_saving(provider: Provider) -> None:
+    days = sessions("2026-03-04", "2026-03-12")  # clocks change on the 8th
+    Chart(dict.fromkeys(days, 100.0)).serve(provider, "SPY")
+    asked = ask("SPY", datetime(2026, 3, 13, tzinfo=UTC))
+    answer = fetch(asked)
+    assert answer.rows["date"].to_list() == days
+    opened = take_in(asked, answer).rows["opened_at"].dt.hour().to_list()
+    assert opened == [14, 14, 14, 13, 13, 13, 13]
+
+
+def test_hours_of_crypto(provider: Provider) -> None:
+    start = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp())
+    quote = {name: [1.0, 2.0] for name in ("open", "high", "low", "close", "volume")}
+    meta = {"symbol": "ETH-USD", "exchangeTimezoneName": "UTC", "dataGranularity": "1h"}
+    result = {"meta": meta, "timestamp": [start, start + 3600], "indicators": {"quote": [quote]}}
+    provider.routes[CHART] = Said(json.dumps({"chart": {"result": [result], "error": None}}))
+    now = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
+    asked = ask("ETH-USD", now, interval="1h", calendar="24/7", kind="crypto")
+    batch = take_in(asked, fetch(asked))
+    assert batch.rows.select("opened_at", "close").rows() == [(datetime(2026, 3, 1, tzinfo=UTC), 1.0)]
+    assert batch.running == 1
+
+
+@pytest.mark.parametrize("symbol", ["^RUT", "^TNX", "ZQ=F", "EURUSD=X"])
+def test_odd_symbols_reach_yahoo_as_they_are(provider: Provider, symbol: str) -> None:
+    chart = Chart(dict.fromkeys(sessions("2026-03-02", "2026-03-04"), 5.0))
+    provider.routes[CHART] = lambda asked: Said(
+        json.dumps({"chart": {"result": [chart.result(symbol, asked)], "error": None}})
+    )
+    assert fetch(ask(symbol, datetime(2026, 3, 5, tzinfo=UTC))).rows.height == 3
+    assert symbol.strip("^=XF") in provider.asked(CHART)[0]
+
+
+def test_range_is_inclusive(provider: Provider) -> None:
+    Chart(dict.fromkeys(sessions("2026-02-02", "2026-03-12"), 100.0)).serve(provider, "SPY")
+    asked = ask("SPY", datetime(2026, 3, 13, tzinfo=UTC), since=date(2026, 2, 9), until=date(2026, 2, 13))
+    assert fetch(asked).rows["date"].to_list() == sessions("2026-02-09", "2026-02-13")
