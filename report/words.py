@@ -8,6 +8,7 @@ import polars as pl
 
 Row = Mapping[str, Any]
 UNKNOWN = "not known"
+ENTER, LEAVE = 0.05, 0.10  # what mart.regimes adds to and takes from the threshold
 NEUTRAL = 0.25  # standard deviations; less is not told as looser or tighter
 VERDICTS = {
     "strong": "The whole interval lies above {threshold:g}: the link is strong.",
@@ -20,6 +21,11 @@ VERDICTS = {
 def day(value: date | None) -> str:
     """A date as people write it."""
     return f"{value.day} {value:%B %Y}" if value else UNKNOWN
+
+
+def short_day(value: date) -> str:
+    """A date as a column's heading."""
+    return f"{value.day} {value:%b %Y}"
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -57,11 +63,19 @@ def deck(row: Row, threshold: float) -> str:
     return said + VERDICTS[row["verdict"]].format(threshold=threshold)
 
 
-def regime(row: Row) -> str:
-    """Since when the link has been in its state."""
+def regime(row: Row, threshold: float) -> tuple[str, str]:
+    """Since when the link has been in its state, and what it takes to change that."""
     if row["regime"] is None:
-        return "No regime of the link has formed yet"
-    return f"The link has counted as {row['regime']} since {day(row['regime_since'])}"
+        return "Regime: none yet", "It forms after five sessions clearly above or below the threshold"
+    turn = (
+        f"or below {threshold - LEAVE:.2f}"
+        if row["regime"] == "linked"
+        else f"or above {threshold + ENTER:.2f}"
+    )
+    return (
+        f"Regime: {row['regime']} since {day(row['regime_since'])}",
+        f"Slow on purpose: it turns after five sessions at {turn}",
+    )
 
 
 def two_clocks(rows: pl.DataFrame) -> str:
