@@ -75,11 +75,13 @@ def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
     """Land the attempts and stop, if the study's own pair has no answer at all."""
     study = job.universe.study
     pair = {
-        source.source
+        (source.source, source.symbol, source.interval)
         for one in (study.target, study.benchmark)
         for source in job.universe.assets_by_id[one].sources
     }
-    of_pair = [outcome for outcome in outcomes if outcome.request.source in pair]
+    of_pair = [
+        one for one in outcomes if (one.request.source, one.request.item, one.request.interval) in pair
+    ]
     if not any(outcome.batch for outcome in of_pair):
         land_attempts(outcomes, job.zone, job.run_id)
         reasons = "; ".join(dict.fromkeys(str(outcome.error) for outcome in of_pair))

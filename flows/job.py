@@ -1,11 +1,13 @@
 """One run as a value: what to watch, where to keep it, and the clock."""
 
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from flows.universe import Universe
+
+AT_ONCE = timedelta(seconds=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Job:
     until: date | None = None
     universe_path: Path | None = None
     wait: float = 0.0
+
+    def after(self, waited: timedelta) -> "Job":
+        """The same run, dated to when its turn came, so that runs are dated in their order."""
+        return replace(self, now=self.now + waited) if waited > AT_ONCE else self
 
     @property
     def run_id(self) -> str:

@@ -1,6 +1,6 @@
 """fetch -> land -> load -> build -> publish -> report, in the order in which a price travels."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def run(job: Job, runner: Runner) -> Run:
         LockedError: if another run is writing to the folder and does not end in time.
     """
     with one_writer(job.data, job.wait) as waited:
-        return run_alone(replace(job, now=job.now + waited), runner)  # so that runs are dated in their order
+        return run_alone(job.after(waited), runner)
 
 
 def run_alone(job: Job, runner: Runner) -> Run:
@@ -69,7 +69,7 @@ def run_alone(job: Job, runner: Runner) -> Run:
 
 def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, str]) -> Run:
     """Build, publish and leave a page."""
-    seconds = runner.call(build, store, job.universe, job.as_of or job.now)
+    seconds = runner.call(build, store, job.universe, job.now, job.as_of)
     boundary("built")
     publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
     page, troubles = leave_page(job.home, runner)

@@ -52,6 +52,8 @@ def job(
         UniverseError: if the universe cannot be used.
     """
     watched = universes.load(universe)
+    if as_of:
+        as_of = as_of.astimezone(UTC) if as_of.tzinfo else as_of.replace(tzinfo=UTC)
     return Job(watched, data, as_of=as_of, since=since, until=until, universe_path=universe, wait=wait)
 
 

@@ -62,7 +62,7 @@ def claim_table(rows: list[tuple[Any, ...]]) -> Table:
         f"What the article claimed, as of {rows[0][0] if rows else 'no session'}", ["claim", "verdict", "why"]
     )
     for _, claim, verdict, explanation in rows:
-        table.add_row(claim, Text(verdict, STYLES[verdict]), explanation)
+        table.add_row(Text(claim), Text(verdict, STYLES[verdict]), Text(explanation))
     return table
 
 
@@ -77,7 +77,7 @@ def source_table(run: "Run") -> Table:
     for (source, target), outcomes in groups.items():
         seen = [outcome.seen for outcome in outcomes if outcome.seen]
         table.add_row(
-            source,
+            Text(source),
             target,
             str(len(outcomes)),
             f"{sum(batch.delivered.height for batch in seen):,}",
@@ -116,7 +116,7 @@ def closing_lines(run: "Run") -> list[str]:
 
 def plain_table(title: str, headings: list[str]) -> Table:
     """A table without a box; a heading that starts with > is right-aligned."""
-    table = Table(title=title, box=None, padding=(0, 2, 0, 0))
+    table = Table(title=Text(title), box=None, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
     return table

@@ -76,6 +76,9 @@ def copy_database(store: Store, target: Path) -> None:
     store.con.execute(f"ATTACH {quoted(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
+    except duckdb.Error as error:
+        first = str(error).split("\n", 1)[0]
+        raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
     finally:
         store.con.execute("DETACH copy_to")
     sync(target)
