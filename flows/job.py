@@ -65,5 +65,6 @@ class Job:
         """What the publication says of how it was made."""
         return {
             "as_of": (self.as_of or self.now).isoformat(),
+            "study": self.universe.study.model_dump(mode="json"),
             "universe": {"path": str(self.universe_path or ""), "fingerprint": self.universe.fingerprint},
         }

@@ -1,4 +1,7 @@
-"""Upkeep: rebuild the warehouse from the landing zone. `python -m flows.maintain rebuild --data DIR`."""
+"""Upkeep: `python -m flows.maintain TASK --data DIR`.
+
+`rebuild` makes the warehouse anew from the landing zone; `verify` hashes again all that was stored.
+"""
 
 import json
 import os
@@ -15,6 +18,7 @@ from flows.refresh import FAILURES, Parser, complain
 from warehouse.landing import LandingError, sync
 from warehouse.publish import POINTER, publish
 from warehouse.store import Store, StoreError
+from warehouse.verify import broken
 
 
 def rebuild(job: Job) -> dict[str, int]:
@@ -65,13 +69,22 @@ def last_universe(data: Path) -> Path:
         ) from error
 
 
+def verify(data: Path) -> int:
+    """Name everything in a data folder that is not as it was written; 1 if there is such a thing."""
+    found = list(broken(data))
+    sys.stdout.write("".join(f"broken: {line}\n" for line in found) or f"{data}: every file is as written\n")
+    return 1 if found else 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag."""
     parser = Parser("python -m flows.maintain", description="Upkeep of a data folder.")
-    parser.add_argument("task", choices=["rebuild"])
+    parser.add_argument("task", choices=["rebuild", "verify"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("COMOVE_DATA", "data")))
     parser.add_argument("--universe", type=Path, help="default: that of the newest publication")
     flags = parser.parse_args(arguments)
+    if flags.task == "verify":
+        return verify(flags.data)
     try:
         path = flags.universe or last_universe(flags.data)
         counts = rebuild(Job(universes.load(path), flags.data, now=datetime.now(UTC), universe_path=path))

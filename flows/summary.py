@@ -105,10 +105,12 @@ def closing_lines(run: "Run") -> list[str]:
     is_same = all(run.before.get(table) == run.after[table] for table in data)
     return [
         *(f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error),
+        *(f"trouble: {' '.join(trouble.split())}" for trouble in run.troubles),
         *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
         *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
         f"query:   duckdb -readonly {run.publication.database}",
         f"files:   {run.publication.folder}",
+        *([f"page:    {run.page}"] if run.page else []),
     ]
 
 
