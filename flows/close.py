@@ -43,11 +43,12 @@ def final_today(universe: Universe, now: datetime) -> datetime | None:
     session = calendars.sessions(calendar, today.year, today.year).filter(pl.col("session") == today)
     if session.is_empty():
         return None
-    finals = [
+    finals: list[pl.DataFrame] = [
         session.select(daily_final_at(pl.col("close_at"), pl.lit(asset.kind), pl.lit(source.settle_minutes)))
         for asset in universe.asset
         if asset.calendar == calendar
         for source in asset.sources
         if source.interval == "1d"
     ]
-    return max((final.item() for final in finals), default=session["close_at"][0] + DEFAULT_SETTLING)
+    moments: list[datetime] = [final.item() for final in finals]
+    return max(moments, default=session["close_at"][0] + DEFAULT_SETTLING)

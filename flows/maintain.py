@@ -4,17 +4,16 @@
 """
 
 import json
-import os
 import sys
-from datetime import UTC, datetime
+from argparse import Namespace
 from pathlib import Path
 
 from flows import universe as universes
 from flows.build import build
+from flows.command import exit_code, parser
 from flows.job import Job
 from flows.ledger import load_landed
-from flows.lock import LockedError, one_writer
-from flows.refresh import FAILURES, Parser, complain
+from flows.lock import one_writer
 from warehouse.landing import LandingError, sync
 from warehouse.publish import POINTER, publish
 from warehouse.store import Store, StoreError
@@ -77,23 +76,18 @@ def verify(data: Path) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag."""
-    parser = Parser("python -m flows.maintain", description="Upkeep of a data folder.")
-    parser.add_argument("task", choices=["rebuild", "verify"])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("COMOVE_DATA", "data")))
-    parser.add_argument("--universe", type=Path, help="default: that of the newest publication")
-    flags = parser.parse_args(arguments)
-    if flags.task == "verify":
-        return verify(flags.data)
-    try:
-        path = flags.universe or last_universe(flags.data)
-        counts = rebuild(Job(universes.load(path), flags.data, now=datetime.now(UTC), universe_path=path))
-    except universes.UniverseError as error:
-        return complain(str(error), 2)
-    except LockedError as error:
-        return complain(str(error), 3)
-    except FAILURES as error:
-        return complain(str(error), 1)
+    """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag, 3 if locked out."""
+    made = parser("flows.maintain", "Upkeep of a data folder.")
+    made.add_argument("task", choices=["rebuild", "verify"])
+    made.set_defaults(universe=None)
+    flags = made.parse_args(arguments)
+    return exit_code(lambda: verify(flags.data) if flags.task == "verify" else rebuilt(flags))
+
+
+def rebuilt(flags: Namespace) -> int:
+    """Rebuild, and print the rows per table."""
+    path = flags.universe or last_universe(flags.data)
+    counts = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait))
     sys.stdout.write("".join(f"{table:<24}{count:>12,}\n" for table, count in counts.items()))
     return 0
 

@@ -1,4 +1,7 @@
-"""What was known then: `python -m flows.replay 2025-10-08T21:00Z` builds it beside the live copy and tells what changed."""
+"""What was known then, built beside the live copy, and what was revised since.
+
+`python -m flows.replay 2025-10-08T21:00Z --universe FILE --data DIR`.
+"""
 
 import sys
 from contextlib import closing
@@ -9,11 +12,10 @@ from prefect import flow
 from rich.console import Console
 from rich.text import Text
 
-from flows import universe as universes
+from flows.command import console, exit_code, instant, parser
 from flows.job import Job
-from flows.lock import LockedError
 from flows.pipeline import Run, run
-from flows.refresh import FAILURES, WIDTH, Parser, complain, instant, job, parser
+from flows.refresh import job
 from flows.runners import Plain, Prefect
 from flows.summary import LINK, link_table, plain_table
 from warehouse.reader import connect
@@ -21,7 +23,7 @@ from warehouse.reader import connect
 LATER = """
 SELECT table_name, source, item, column_name, count(*) AS figures, min(known_at)::DATE, max(known_at)::DATE
 FROM ops.revisions WHERE known_at > $1
-GROUP BY ALL ORDER BY figures DESC, ALL
+GROUP BY ALL ORDER BY figures DESC, table_name, source, item, column_name
 """
 
 
@@ -55,7 +57,7 @@ def show(done: Run, page: Console) -> None:
 
 
 def later_revisions(asked: Job) -> list[tuple[object, ...]]:
-    """Per series and figure: how many values changed after the instant, as the live copy knows; none without it."""
+    """Per series and figure: how many values changed after the instant, as the live copy knows."""
     try:
         with closing(connect(asked.data)) as con:
             return con.execute(LATER, [asked.as_of]).fetchall()
@@ -64,15 +66,20 @@ def later_revisions(asked: Job) -> list[tuple[object, ...]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Replay from the command line; the exit codes are those of `flows.refresh`."""
-    flags = arguments_of(arguments)
-    try:
-        done = run(job(flags.universe, flags.data, flags.as_of, None, None, flags.wait, None), Plain())
-    except universes.UniverseError as error:
-        return complain(str(error), 2)
-    except LockedError as error:
-        return complain(str(error), 3)
-    except FAILURES as error:
-        return complain(str(error), 1)
-    show(done, Console(width=None if sys.stdout.isatty() else WIDTH))
-    return 0
+    """Replay; the exit codes are those of `flows.refresh`."""
+    made = parser("flows.replay", "Build what was known at an instant, beside the live copy.")
+    made.add_argument("as_of", type=instant, help="an instant, e.g. 2025-10-08T21:00Z")
+    flags = made.parse_args(arguments)
+
+    def once() -> int:
+        show(
+            run(job(flags.universe, flags.data, flags.as_of, None, None, flags.wait, None), Plain()),
+            console(),
+        )
+        return 0
+
+    return exit_code(once)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
