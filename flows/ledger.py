@@ -152,6 +152,8 @@ def load_landed(store: Store, zone: Path) -> int:
     pending = [file for file in landing.landed(zone) if file.path not in known]
     for file in pending:
         rows = landing.read(file, zone)
+        if set(landing.replaced(zone / file.path)) & known:  # compacted of what is loaded
+            rows = rows.clear()
         mark = pl.DataFrame(
             [(file.path, name(file.model), file.sha256, rows.height)], polars_schema(ops.Landed), orient="row"
         )
