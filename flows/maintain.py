@@ -98,7 +98,7 @@ def compacted(data: Path, now: datetime, wait: float = 0.0) -> list[str]:
 
 
 def rebuild_test(job: Job) -> list[str]:
-    """The tables of `core` and `mart` that a rebuild would make otherwise than they are; none if all is well."""
+    """The tables of `core` and `mart` that a rebuild would make otherwise than they are."""
     with TemporaryDirectory(dir=job.data) as folder, one_writer(job.data, job.wait):
         with Store(job.warehouse) as store:
             wanted = store.digests()
