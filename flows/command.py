@@ -17,7 +17,7 @@ from flows.universe import UniverseError
 from schemas.table import InvalidTableError
 from warehouse.landing import LandingError
 from warehouse.publish import PublishError
-from warehouse.store import StoreError
+from warehouse.store import DatabaseError, StoreError
 
 DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT = 0, 1, 2, 3
 FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
@@ -64,6 +64,9 @@ def exit_code(action: Callable[[], int]) -> int:
         return complain(str(error), LOCKED_OUT)
     except FAILURES as error:
         return complain(str(error), NOTHING_CHANGED)
+    except DatabaseError as error:
+        first = str(error).split("\n", 1)[0]
+        return complain(f"{first}; what was published stays, mend it and run again", NOTHING_CHANGED)
 
 
 def complain(text: str, code: int) -> int:

@@ -18,6 +18,7 @@ Query = Callable[[str], pl.DataFrame]
 VIEWS = Path(__file__).parent / "views"
 APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
 MEMORY_LIMIT = "4GB"
+DatabaseError = duckdb.Error  # for callers that may not know DuckDB
 
 
 class StoreError(RuntimeError):

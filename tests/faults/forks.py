@@ -1,8 +1,8 @@
 """A process that imports the pipeline once and forks for every run, so that a crash costs no import.
 
 It reads one JSON request a line and answers each with one line. A request names a task and its values, and
-what the child is to suffer: `env`, `kill_after` (seconds until kill -9), `file_limit` (bytes), `sql` (settings
-of every warehouse that it opens), `is_unprivileged` (root without the right to write where the mode forbids).
+what the child is to suffer: `env`, `kill_after` (seconds until kill -9), `file_limit` (bytes), `sql` (a
+setting of every warehouse that it opens), `is_unprivileged` (file modes hold for root too).
 """
 
 import ctypes
@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Self
@@ -203,9 +203,6 @@ def serve() -> None:
     """Import, then answer until the client goes away."""
     import exchange_calendars
 
-    import flows.backfill
-    import flows.maintain
-    import flows.replay
     from flows import calendars, pipeline
 
     for last in (2025, 2026):
