@@ -9,7 +9,7 @@ export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check format docs lock bench replay rebuild verify sql clean
+.PHONY: help demo live serve test check format docs lock bench replay rebuild verify sql clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ demo: $(VENV)/.core ## run the whole pipeline on the recorded samples
 
 live: $(VENV)/.core ## run the whole pipeline on live sources
 	@$(BIN)/python -m flows.refresh --universe $(UNIVERSE) --data $(DATA)
+
+serve: $(VENV)/.core ## Prefect server, worker and all deployments, on loopback (COMOVE_PORT, default 4200)
+	@$(BIN)/python -m flows.serve
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,0 +1,202 @@
+"""Server, work pool, deployments, alarms and a worker, on loopback, until Ctrl-C. `python -m flows.serve`.
+
+`COMOVE_PORT` is the server's port (default 4200). `COMOVE_NOTIFY=<type>/<name>` is a notification block of
+Prefect that is told of failed and late runs; without one they are events that the server's pages show.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+from uuid import UUID
+
+import httpx
+
+from flows.command import complain
+
+ROOT = Path(__file__).parents[1]
+POOL = "comove"
+HOST = "127.0.0.1"
+START_SECONDS, STOP_SECONDS, PAUSE = 180.0, 30.0, 0.2
+ALARMS = {
+    "comove: a run failed": {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+    "comove: a run is late": {"prefect.flow-run.Late"},
+}
+
+
+class ServeError(RuntimeError):
+    """Something that should run does not."""
+
+
+def settings(port: int) -> dict[str, str]:
+    """What every process is told: where the server is, and to send nothing anywhere."""
+    return {
+        "PREFECT_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Prefect command in a process group of its own, which ends with the block."""
+    process = subprocess.Popen(  # noqa: S603 - our own words, no shell
+        [sys.executable, "-m", "prefect", *arguments], cwd=ROOT, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process group: asked first, then killed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def wait_for(server: subprocess.Popen[bytes], url: str) -> None:
+    """Until the server says that it is well.
+
+    Raises:
+        ServeError: if it ended, or does not answer in time.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise ServeError(f"{url}: the server ended; is the port taken? choose another with COMOVE_PORT")
+        try:
+            if httpx.get(f"{url}/health", timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(PAUSE)
+    raise ServeError(f"{url}: the server did not answer within {START_SECONDS:g} s; see what it printed")
+
+
+def refuse_taken(url: str) -> None:
+    """Another server on the port would be mistaken for our own.
+
+    Raises:
+        ServeError: if one answers.
+    """
+    try:
+        httpx.get(f"{url}/health", timeout=2)
+    except httpx.HTTPError:
+        return
+    raise ServeError(f"{url}: something answers there already; choose another port with COMOVE_PORT")
+
+
+def prepare() -> None:
+    """The work pool and the alarms, each made where it is missing."""
+    from prefect.client.orchestration import get_client  # reads its settings when it is imported
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(POOL)
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+    for name, events in ALARMS.items():
+        set_alarm(name, events)
+
+
+def set_alarm(name: str, events: set[str]) -> None:
+    """One automation, made anew where it is there already, so that its action is the one asked for now."""
+    from prefect.client.orchestration import get_client
+    from prefect.events.actions import ActionTypes, DoNothing, SendNotification
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+    action: ActionTypes = DoNothing()
+    if block := os.environ.get("COMOVE_NOTIFY"):
+        body = "{{ flow.name }}: {{ flow_run.name }} is {{ flow_run.state.name }}"
+        action = SendNotification(block_document_id=block_id(block), subject=name, body=body)
+    about: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
+    trigger = EventTrigger(expect=events, match=about, posture=Posture.Reactive, threshold=1)
+    with get_client(sync_client=True) as client:
+        for old in client.read_automations_by_name(name):
+            client.delete_automation(old.id)
+        client.create_automation(AutomationCore(name=name, trigger=trigger, actions=[action]))
+
+
+def block_id(block: str) -> UUID:
+    """The id of a notification block.
+
+    Raises:
+        ServeError: if it is not there.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    kind, _, label = block.partition("/")
+    try:
+        with get_client(sync_client=True) as client:
+            return client.read_block_document_by_name(label, kind).id
+    except ObjectNotFound as error:
+        raise ServeError(f"COMOVE_NOTIFY={block}: the server has no such block; make it first") from error
+
+
+def deploy() -> None:
+    """All deployments of prefect.yaml.
+
+    Raises:
+        ServeError: if Prefect refuses one.
+    """
+    with running("--no-prompt", "deploy", "--all") as process:
+        if process.wait():
+            raise ServeError(f"{ROOT / 'prefect.yaml'}: was not deployed; see what Prefect printed above")
+
+
+def serve(port: int) -> None:
+    """Everything, until it is interrupted or a part of it ends."""
+    told = settings(port)
+    os.environ.update(told)
+    url = told["PREFECT_API_URL"]
+    refuse_taken(url)
+    with running("server", "start", "--host", HOST, "--port", str(port)) as server:
+        wait_for(server, url)
+        prepare()
+        deploy()
+        with running("worker", "start", "--pool", POOL, "--type", "process") as worker:
+            sys.stdout.write(f"comove is served at http://{HOST}:{port}; Ctrl-C ends it\n")
+            sys.stdout.flush()
+            while server.poll() is None and worker.poll() is None:
+                time.sleep(PAUSE)
+            raise ServeError(f"{'the worker' if server.poll() is None else 'the server'} ended by itself")
+
+
+def interrupted(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal's signature
+    """SIGTERM ends like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Serve; 0 after Ctrl-C or SIGTERM, 1 if a part ended by itself, 2 for a bad port."""
+    port = os.environ.get("COMOVE_PORT", "4200")
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        return complain(f'COMOVE_PORT: "{port}" is no port; give a number below 65536', 2)
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        serve(int(port))
+    except KeyboardInterrupt:
+        return 0
+    except ServeError as error:
+        return complain(str(error), 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
