@@ -66,7 +66,10 @@ def test_the_headline_is_the_newest_reading_of_the_main_window(text: str, sample
 
 
 def test_every_query_shown_runs_as_it_stands(text: str, sample_data: Path) -> None:
-    shown = [html.unescape(query) for query in re.findall(r"<code>(.*?)</code></pre>", text, re.DOTALL)]
+    shown = [
+        html.unescape(query)
+        for query in re.findall(r"<pre tabindex=\"0\"><code>(.*?)</code></pre>", text, re.DOTALL)
+    ]
     assert len(shown) > 25
     with closing(connect(sample_data)) as con:
         for query in shown:
@@ -126,3 +129,11 @@ def test_a_page_that_cannot_be_rendered_does_not_fail_the_run(
     assert len(told) == 1
     assert "no room in" in told[0]
     assert "published is whole" in told[0]
+
+
+def test_a_condition_that_is_known_shows_the_figures_that_decided_it(text: str) -> None:
+    listed = text[text.index('class="checklist"') :]
+    found = re.findall(r'<li>\s*<span class="mark ([\w-]+)">(.*?)</li>', listed, re.DOTALL)
+    assert len(found) == 6
+    for mark, body in found:
+        assert mark == "unknown" or "ot known" not in body
