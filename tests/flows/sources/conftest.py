@@ -14,6 +14,7 @@ from server import Provider, Said, serve
 from world import START, World
 
 from flows.sources import policy as policies
+from flows.sources.exchange import opened
 from flows.sources.policy import Policy
 
 HOSTS = (
@@ -75,6 +76,7 @@ def make_policy(clock: Clock) -> Callable[..., Policy]:
 
 @pytest.fixture
 def provider(make_policy: Callable[..., Policy]) -> Iterator[Provider]:
+    opened.cache_clear()
     with serve() as found, policies.use(make_policy(found.url)):
         found.routes |= HANDSHAKE
         yield found
@@ -112,6 +114,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def secure_provider(certificate: Path) -> Iterator[Provider]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    opened.cache_clear()
     with serve(context) as found:
         found.routes |= HANDSHAKE
         yield found
