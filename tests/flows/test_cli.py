@@ -1,0 +1,333 @@
+"""The command: what it exits with, and one line on stderr that says what to do."""
+
+import errno
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows import maintain, refresh
+from flows.lock import one_writer
+from warehouse.reader import connect
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Said:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A folder with the tiny universe."""
+    return tiny_universe(tmp_path / "home").parent
+
+
+@pytest.fixture
+def command(home: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command in this process on the universe of a folder, with further flags."""
+
+    def call(*flags: str, at: Path = home, universe: str = "universe.toml") -> Said:
+        given = ["--runner", "plain", "--universe", str(at / universe), "--data", str(at / "data"), *flags]
+        try:
+            code = refresh.main(given)
+        except SystemExit as left:
+            code = int(left.code or 0)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return call
+
+
+def replaced(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def assert_one_line(said: Said, code: int, *words: str) -> None:
+    """That exit code, and one line that holds these words."""
+    assert said.code == code, said.err
+    assert said.err.startswith("comove: ")
+    assert said.err.count("\n") == 1, said.err
+    assert said.err.endswith("\n")
+    for word in words:
+        assert word in said.err
+    assert said.out == ""
+
+
+def failed(said: Said) -> list[str]:
+    return re.findall(r"^failed: (.*)$", said.out, re.MULTILINE)
+
+
+# --- what it says when all is well ---
+
+
+def test_a_run_says_what_it_found_and_where_it_is(command: Command, home: Path) -> None:
+    said = command()
+    assert (said.code, said.err) == (0, "")
+    for text in (
+        "Ethereum and Russell 2000",
+        "session_close",
+        "utc_day",
+        "20 sessions",
+        "30 sessions",
+        "2025-11-20",
+        "raw.bars",
+        "files:rut.csv",
+        f"files:   {home / 'data' / 'published'}",
+    ):
+        assert text in said.out
+    assert failed(said) == []
+    assert "nothing new" not in said.out
+    assert (
+        max(len(line) for line in said.out.splitlines() if not line.startswith(("files:", "query:"))) <= 110
+    )
+    with closing(connect(home / "data")) as con:
+        shown = con.execute(
+            "SELECT format('{:.6f}', r), verdict FROM mart.correlations WHERE session = '2025-11-20' "
+            "AND benchmark = 'RUT' AND convention = 'session_close' AND window_sessions = 20"
+        ).fetchall()
+    line = next(line for line in said.out.splitlines() if "session_close" in line and "20 sessions" in line)
+    assert all(figure in line for figure in shown[0])
+
+
+def test_a_second_run_says_that_nothing_is_new(command: Command, folder: Path) -> None:
+    said = command(at=folder)
+    assert said.code == 0
+    assert "nothing new: not one row of raw, core or mart changed" in said.out
+
+
+def test_a_source_that_failed_is_named_and_the_exit_is_zero(command: Command, home: Path) -> None:
+    replaced(home / "universe.toml", 'symbol = "SPY"', 'symbol = "SPX"')
+    said = command()
+    assert said.code == 0
+    (line,) = failed(said)
+    assert "spy.csv: has no rows for SPX; check the symbol in the universe" in line
+
+
+def test_names_and_files_with_brackets_are_shown_as_they_are(command: Command, home: Path) -> None:
+    replaced(home / "universe.toml", 'name = "Ethereum"', 'name = "Ether [/b] [red]x"')
+    (home / "spy.csv").rename(home / "[bold]spy.csv")
+    replaced(home / "universe.toml", 'path = "spy.csv"', 'path = "[bold]spy.csv"')
+    said = command()
+    assert said.code == 0
+    assert "Ether [/b] [red]x" in said.out
+    assert "files:[bold]spy.csv" in said.out
+
+
+def test_two_assets_that_move_as_one_are_no_error(command: Command, home: Path) -> None:
+    rut = pl.read_csv(home / "rut.csv", try_parse_dates=True)
+    sessions = rut["date"].to_list()
+    hourly = pl.read_parquet(home / "eth_1h.parquet")
+    daily_close = dict(zip(sessions, rut["close"].to_list(), strict=True))
+    step = pl.col("opened_at").dt.date().replace_strict(daily_close, default=None, return_dtype=pl.Float64)
+    same = hourly.with_columns(close=step.forward_fill().backward_fill()).with_columns(
+        open=pl.col("close"), high=pl.col("close"), low=pl.col("close")
+    )
+    same.write_parquet(home / "eth_1h.parquet")
+    said = command()
+    assert said.code == 0
+    assert "1.000000" in said.out
+
+
+def test_a_replay_in_any_zone_says_so_and_leaves_the_main_copy(command: Command, folder: Path) -> None:
+    before = (folder / "data" / "published" / "latest.json").read_bytes()
+    said = command("--as-of", "2025-10-08T19:00-04:00", at=folder)
+    assert said.code == 0
+    assert "as known at 2025-10-08 23:00 UTC" in said.out
+    assert (folder / "data" / "as-of" / "2025-10-08T230000Z" / "published" / "latest.duckdb").exists()
+    assert (folder / "data" / "published" / "latest.json").read_bytes() == before
+
+
+# --- exit 2: the universe or a flag cannot be used ---
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("threshold = 0.5", "treshold = 0.5", ["[study]", "treshold"]),
+        ("windows = [20, 30]", "windows = [5]", ["[study]", "windows"]),
+        ('target = "ETH"', 'target = "EHT"', ["[study]", "target", "EHT"]),
+        ('path = "rut.csv"', 'path = "nowhere.csv"', ['asset "RUT"', "path", "nowhere.csv"]),
+        (
+            'provider = "files"\npath = "spy.csv"',
+            'provider = "filez"\npath = "spy.csv"',
+            ["provider", "filez"],
+        ),
+        ("[study]", "[study", ["is not TOML"]),
+        ('symbol = "SPY"', 'symbol = "\'; DROP TABLE x; --"', ['asset "SPY"', "symbol"]),
+        ('symbol = "SPY"', 'symbol = "../../x"', ['asset "SPY"', "symbol"]),
+        ('symbol = "SPY"', 'symbol = "<script>"', ['asset "SPY"', "symbol"]),
+        ('id = "SPY"', 'id = "../../x"', ["id", "../../x"]),
+        ('name = "Ethereum"', r'name = "Ether\u001b[31m\nred"', ["name"]),
+    ],
+)
+def test_a_universe_that_cannot_be_used_is_one_line(
+    command: Command, home: Path, old: str, new: str, words: list[str]
+) -> None:
+    replaced(home / "universe.toml", old, new)
+    said = command()
+    assert_one_line(said, 2, str(home / "universe.toml"), *words)
+    assert "\x1b" not in said.err
+    assert not (home / "data").exists()
+
+
+def test_a_missing_universe_is_one_line(command: Command, home: Path) -> None:
+    assert_one_line(command(universe="none.toml"), 2, "none.toml", "cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--frobnicate"], ["--frobnicate"]),
+        (["--as-of", "2025-10-08T21:00"], ["--as-of", "has no time zone", "2025-10-08T21:00Z"]),
+        (["--as-of", "yesterday"], ["--as-of", "yesterday"]),
+        (["--until", "2025-13-45"], ["--until", "2025-13-45"]),
+        (["--since", "soon"], ["--since", "soon"]),
+        (["--runner", "cron"], ["--runner", "cron"]),
+        (["--until"], ["--until"]),
+    ],
+)
+def test_a_bad_flag_is_one_line(command: Command, home: Path, flags: list[str], words: list[str]) -> None:
+    assert_one_line(command(*flags), 2, *words)
+    assert not (home / "data").exists()
+
+
+# --- exit 1: nothing usable could be published ---
+
+
+STOCK = """
+[[asset]]
+id = "{id}"
+name = "{id}"
+kind = "stock"
+sources = [{{ provider = "files", path = "{path}", symbol = "X", interval = "1d" }}]
+"""
+SPOILED = {
+    "empty.csv": (b"", "is empty"),
+    "header.csv": (b"symbol,date,close\n", "has no rows for X"),
+    "binary.csv": (bytes(range(256)) * 20, "binary.csv"),
+    "columns.csv": (
+        b"symbol,date,price\nX,2025-10-08,1\n",
+        "lacks the column close (it has date, price, symbol)",
+    ),
+    "bad.csv": (
+        b"symbol,date,close\nX,2025-10-08,-1\nX,2025-10-09,nan\nX,2025-10-12,1\n",
+        "3 of 3 rows are bad",
+    ),
+    "name.parquet": (b"PAR1 and no more", "cannot be read as parquet"),
+    "empty.parquet": (b"", "is empty"),
+}
+
+
+def test_files_that_cannot_be_used_are_named_and_the_rest_is_published(command: Command, home: Path) -> None:
+    path = home / "universe.toml"
+    for number, (name, (content, _)) in enumerate(SPOILED.items()):
+        (home / name).write_bytes(content)
+        path.write_text(path.read_text() + STOCK.format(id=f"X{number}", path=name))
+    said = command()
+    assert (said.code, said.err) == (0, "")
+    lines = failed(said)
+    assert len(lines) == len(SPOILED)
+    for line, (name, (_, words)) in zip(lines, SPOILED.items(), strict=True):
+        assert name in line
+        assert words in line
+    assert "raw.bars  " in said.out
+
+
+def test_without_the_pair_nothing_is_published(command: Command, home: Path) -> None:
+    for name in ("rut.csv", "eth_1h.parquet", "eth_1d.parquet"):
+        (home / name).write_bytes(b"")
+    assert_one_line(command(), 1, "no source of ETH and RUT gave anything, nothing was changed", "is empty")
+    assert not (home / "data" / "published").exists()
+
+
+def test_a_disk_without_space_is_one_line_and_nothing_changes(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (folder / "data" / "published").rglob("*")}
+    landed = sorted((folder / "data" / "landing").rglob("*"))
+
+    def refuse(frame: pl.DataFrame, path: Path, **options: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
+    said = command(at=folder)
+    assert_one_line(said, 1, "cannot land", "No space left on device", "make room and run again")
+    assert {p: p.stat().st_mtime_ns for p in (folder / "data" / "published").rglob("*")} == before
+    assert sorted((folder / "data" / "landing").rglob("*")) == landed
+
+
+def test_a_warehouse_that_is_none_is_one_line(command: Command, home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "warehouse.duckdb").write_bytes(b"not a database" * 500)
+    assert_one_line(command(), 1, "warehouse.duckdb", "make rebuild")
+
+
+def test_a_data_folder_that_is_a_file_is_one_line(command: Command, home: Path) -> None:
+    (home / "data").write_text("a file")
+    assert_one_line(command(), 1, "data")
+
+
+def test_a_folder_that_another_run_writes_to_is_one_line(command: Command, home: Path) -> None:
+    with one_writer(home / "data", 0):
+        assert_one_line(command("--wait", "0"), 3, "another run is writing to it", "--wait")
+    assert [path.name for path in (home / "data").iterdir()] == ["writer.lock"]
+
+
+# --- upkeep ---
+
+
+def test_a_rebuild_of_a_folder_names_the_universe_of_its_publication_itself(
+    folder: Path, once: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert maintain.last_universe(folder / "data") == once / "universe.toml"
+    assert maintain.main(["rebuild", "--data", str(folder / "data")]) == 0
+    assert re.search(r"^raw\.bars +4,539$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_rebuild_of_nothing_is_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["rebuild", "--data", str(home / "none"), "--universe", str(home / "universe.toml")]
+    assert maintain.main(flags) == 1
+    said = capsys.readouterr()
+    assert_one_line(Said(1, said.out, said.err), 1, "there is no landing zone to rebuild from")
+    assert maintain.main(["rebuild", "--data", str(home / "none")]) == 1
+    assert "name it with --universe" in capsys.readouterr().err
+
+
+# --- as a process ---
+
+
+def test_the_command_runs_as_a_process_and_exits_as_it_says(home: Path) -> None:
+    replaced(home / "universe.toml", 'path = "rut.csv"', 'path = "nowhere.csv"')
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.refresh", "--runner", "plain", "--universe", home / "universe.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert_one_line(Said(done.returncode, done.stdout, done.stderr), 2, 'asset "RUT"', "nowhere.csv")
+
+
+def test_the_pipeline_starts_without_what_it_may_not_need() -> None:
+    heavy = ["yfinance", "ccxt", "exchange_calendars", "prefect"]
+    code = f"import sys, flows.pipeline; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -1,0 +1,55 @@
+"""A store in a folder of its own, and whole tables to put into it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from schemas import TABLES, Table, core
+from schemas.table import polars_schema
+from warehouse.store import Store, append_only
+
+Tables = dict[type[Table], pl.DataFrame]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An open store without rows."""
+    with Store(tmp_path / "data" / "warehouse.duckdb") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def whole() -> Callable[..., Tables]:
+    """Every table that a build writes: the returns of ETH as given, the others empty."""
+
+    def make(*log_returns: float) -> Tables:
+        rows = [("ETH", "utc_day", date(2025, 10, 1 + n), r, 1) for n, r in enumerate(log_returns)]
+        returns = pl.DataFrame(rows, schema=polars_schema(core.Returns), orient="row")
+        kept = set(append_only())
+        empty = {model: pl.DataFrame(schema=polars_schema(model)) for model in TABLES if model not in kept}
+        return {**empty, core.Returns: returns}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def built(whole: Callable[..., Tables], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed warehouse file with every table and view, to be copied."""
+    path = tmp_path_factory.mktemp("built") / "warehouse.duckdb"
+    with Store(path) as store:
+        store.replace(whole())
+    return path
+
+
+@pytest.fixture
+def built_store(built: Path, tmp_path: Path) -> Iterator[Store]:
+    """An open store with every table and view."""
+    path = tmp_path / "data" / "warehouse.duckdb"
+    path.parent.mkdir()
+    shutil.copy(built, path)
+    with Store(path) as opened:
+        yield opened
