@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from adapters import CASES, Case
-from conftest import Clock
+from clock import Clock
 from server import Provider, Said
 
 from flows.sources import Answer, SourceError, fetch
