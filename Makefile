@@ -9,7 +9,7 @@ export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check format docs lock bench rebuild clean
+.PHONY: help demo live test check format docs lock bench rebuild verify sql clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -61,6 +61,12 @@ bench: $(VENV)/.test ## side-by-side benchmarks
 
 rebuild: $(VENV)/.core ## throw the warehouse away and rebuild it from the landing zone
 	@$(BIN)/python -m flows.maintain rebuild --data $(DATA)
+
+verify: $(VENV)/.core ## hash all that was landed and published again, name what is broken
+	@$(BIN)/python -m flows.maintain verify --data $(DATA)
+
+sql: $(VENV)/.core ## a read-only SQL shell on the newest publication
+	@$(BIN)/python -m warehouse.shell --data $(DATA)
 
 clean: ## remove the environment and the caches, never the data
 	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

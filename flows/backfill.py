@@ -22,6 +22,7 @@ from flows import universe as universes
 from flows.fetching import ask
 from flows.job import Job
 from flows.ledger import Outcome, land, load_landed
+from flows.lock import LockedError, one_writer
 from flows.pipeline import finish
 from flows.plan import requests
 from flows.refresh import FAILURES, Parser, complain, quietly
@@ -47,7 +48,17 @@ class Filled:
 
 
 def fill(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Show) -> Filled:
-    """Fetch every missing piece between the job's `since` and `until`, then build and publish."""
+    """Fetch every missing piece between the job's `since` and `until`, then build and publish.
+
+    Raises:
+        LockedError: if another run is writing to the folder and does not end in time.
+    """
+    with one_writer(job.data, job.wait) as waited:
+        return fill_alone(job.after(waited), assets, chunk_days, runner, show)
+
+
+def fill_alone(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Show) -> Filled:
+    """The backfill, once nobody else writes to the folder."""
     ranges = list(chunks(job.since or FIRST_CANDLE, job.until or job.now.date(), chunk_days))
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
@@ -188,6 +199,8 @@ def main(arguments: list[str] | None = None) -> int:
                 )
     except universes.UniverseError as error:
         return complain(str(error), 2)
+    except LockedError as error:
+        return complain(str(error), 3)
     except FAILURES as error:
         return complain(str(error), 1)
     sys.stdout.write(f"{done.fetched} pieces fetched, {done.skipped} were landed already\n")

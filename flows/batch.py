@@ -1,7 +1,10 @@
 """The rows of one answer while they are checked: what passed, what was refused and why."""
 
 import hashlib
+import json
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -64,14 +67,22 @@ class Batch:
         return pl.concat(self.refused)["line"].n_unique() if self.refused else 0
 
 
+def as_json(row: dict[str, Any]) -> str:
+    """A delivered row as JSON, with what JSON has no word for (dates, NaN, infinity) as text."""
+    said = {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+    return json.dumps(said, default=str, ensure_ascii=False)
+
+
 def quarantine(batch: Batch, request: Request) -> pl.DataFrame:
     """The refused rows as `ops.quarantine`, each with its check and the row as it was delivered."""
     if not batch.refused:
         return pl.DataFrame(schema=polars_schema(ops.Quarantine))
     found = pl.concat(batch.refused).unique(["line", "check_name"], maintain_order=True)
-    rows = batch.delivered[found["line"]].select(pl.struct(pl.all()).struct.json_encode().alias("row_json"))
+    rows = pl.Series(
+        "row_json", [as_json(row) for row in batch.delivered[found["line"]].iter_rows(named=True)]
+    )
     table = name(request.model)
-    stamped = found.with_columns(rows["row_json"]).with_columns(
+    stamped = found.with_columns(rows).with_columns(
         load_id=pl.lit(request.load_id),
         source=pl.lit(request.source),
         table_name=pl.lit(table),

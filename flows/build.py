@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from graphlib import TopologicalSorter
 from typing import Any, get_args, get_type_hints
@@ -20,6 +20,7 @@ from transforms.registry import TRANSFORMS
 from transforms.study import Study
 from warehouse.store import Store
 
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 WARM_UP = timedelta(days=10)  # so that the first bar's session has one before it
 
 
@@ -52,17 +53,25 @@ def order() -> Iterator[Step]:
     return (makers[table] for table in TopologicalSorter(graph).static_order() if table in makers)
 
 
-def build(store: Store, universe: Universe, as_of: datetime) -> dict[str, float]:
-    """Compute and write all of `core`, `mart` and the derived `ops` tables as known at an instant.
+def build(store: Store, universe: Universe, now: datetime, as_of: datetime | None = None) -> dict[str, float]:
+    """Compute and write all of `core`, `mart` and the derived `ops` tables.
+
+    Args:
+        store: The warehouse.
+        universe: What is watched.
+        now: The instant of the run, for freshness.
+        as_of: For a replay: only what was known by then. Otherwise everything that is stored counts as known,
+            even if the clock went back meanwhile.
 
     Returns:
         Seconds per table, in the order in which they were made, and for writing them all.
     """
+    known_by = as_of or END_OF_TIME
 
     def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
-        return store.revised(model, as_of) if is_revised else store.newest(model, as_of)
+        return store.revised(model, known_by) if is_revised else store.newest(model, known_by)
 
-    made, seconds = compute(read, given(store, universe), universe.study_parameters, as_of)
+    made, seconds = compute(read, given(store, universe), universe.study_parameters, as_of or now)
     started = time.perf_counter()
     names = {asset.id: asset.name for asset in universe.asset}
     store.replace(made, lambda query: {mart.Claims: claims(query, universe.study_parameters, names)})

@@ -8,9 +8,10 @@ from flows.batch import FIGURES, Batch
 from flows.sources import Answer, Request, SourceError
 from flows.stamps import STAMP
 from schemas import raw
-from schemas.table import Instant, failures, key, polars_schema
+from schemas.table import Instant, culprit, failures, key, polars_schema
 
 MAX_BAD_SHARE, FEW_BAD_ROWS = 0.1, 5
+ALIASES = ("date", "as_of", "vintage")  # what files call what a row is about, and its version
 MAX_JUMP = 0.04  # of a 24/7 daily close to the next open: there is no pause in which a price could move
 
 
@@ -21,16 +22,19 @@ def take_in(request: Request, answer: Answer) -> Batch:
         SourceError: if more than a tenth of the rows (and more than 5), or all of them, are bad; the batch is
             the error's `batch`, so that the refused rows are kept.
     """
-    delivered = answer.rows.with_row_index("line")
-    batch = Batch(delivered, answer.rows)
-    STAMP[request.model](batch, request)
-    check_duplicates(batch, request)
-    check_schema(batch, request)
-    if request.model is raw.Bars:
-        check_frozen(batch, request)
-    if batch.bad > max(FEW_BAD_ROWS, MAX_BAD_SHARE * delivered.height) or (
-        batch.bad and batch.rows.is_empty()
-    ):
+    known = {*polars_schema(request.model), *ALIASES} & {*answer.rows.columns}
+    batch = Batch(answer.rows.select(sorted(known)).with_row_index("line"), answer.rows)
+    try:
+        STAMP[request.model](batch, request)
+        check_duplicates(batch, request)
+        check_schema(batch, request)
+        if request.model is raw.Bars:
+            check_frozen(batch, request)
+    except (SourceError, pl.exceptions.PolarsError) as error:
+        first = str(error).split("\n", 1)[0]
+        raise SourceError(f"{request.source} {request.label}: {first}") from error
+    allowed = max(FEW_BAD_ROWS, MAX_BAD_SHARE * answer.rows.height)
+    if batch.bad > allowed or (batch.bad and batch.rows.is_empty()):
         raise RefusedError(request, batch)
     return batch
 
@@ -78,9 +82,8 @@ def check_schema(batch: Batch, request: Request) -> None:
     broken = failures(filled.select(list(shape)), request.model)
     tables = broken.filter(pl.col("row").is_null())
     if tables.height:
-        raise SourceError(
-            f"{request.source} {request.label}: column {tables['column'][0]} fails {tables['check'][0]}"
-        )
+        first = tables.row(0, named=True)
+        raise SourceError(f"column {culprit(first, request.model)} fails {first['check']}")
     for (check, column), found in broken.group_by("check", "column", maintain_order=True):
         batch.note(
             filled["line"].gather(found["row"].unique()),

@@ -1,11 +1,14 @@
 """One run as a value: what to watch, where to keep it, and the clock."""
 
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.plan import KINDS
 from flows.universe import Universe
+
+AT_ONCE = timedelta(seconds=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class Job:
         since, until: First and last date to fetch, both inclusive.
         universe_path: Where the universe was read from, for a later rebuild.
         wait: Seconds to wait for another run on the same folder.
+        only: Kinds of sources to ask; the others keep what is stored.
     """
 
     universe: Universe
@@ -30,6 +34,11 @@ class Job:
     until: date | None = None
     universe_path: Path | None = None
     wait: float = 0.0
+    only: tuple[str, ...] = KINDS
+
+    def after(self, waited: timedelta) -> "Job":
+        """The same run, dated to when its turn came, so that runs are dated in their order."""
+        return replace(self, now=self.now + waited) if waited > AT_ONCE else self
 
     @property
     def run_id(self) -> str:
@@ -56,5 +65,6 @@ class Job:
         """What the publication says of how it was made."""
         return {
             "as_of": (self.as_of or self.now).isoformat(),
+            "study": self.universe.study.model_dump(mode="json"),
             "universe": {"path": str(self.universe_path or ""), "fingerprint": self.universe.fingerprint},
         }

@@ -1,6 +1,8 @@
-"""Upkeep: rebuild the warehouse from the landing zone. `python -m flows.maintain rebuild --data DIR`."""
+"""Upkeep: `python -m flows.maintain TASK --data DIR`.
 
-import argparse
+`rebuild` makes the warehouse anew from the landing zone; `verify` hashes again all that was stored.
+"""
+
 import json
 import os
 import sys
@@ -12,9 +14,11 @@ from flows.build import build
 from flows.job import Job
 from flows.ledger import load_landed
 from flows.lock import LockedError, one_writer
+from flows.refresh import FAILURES, Parser, complain
 from warehouse.landing import LandingError, sync
 from warehouse.publish import POINTER, publish
 from warehouse.store import Store, StoreError
+from warehouse.verify import broken
 
 
 def rebuild(job: Job) -> dict[str, int]:
@@ -65,22 +69,31 @@ def last_universe(data: Path) -> Path:
         ) from error
 
 
+def verify(data: Path) -> int:
+    """Name everything in a data folder that is not as it was written; 1 if there is such a thing."""
+    found = list(broken(data))
+    sys.stdout.write("".join(f"broken: {line}\n" for line in found) or f"{data}: every file is as written\n")
+    return 1 if found else 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag."""
-    parser = argparse.ArgumentParser("python -m flows.maintain", description="Upkeep of a data folder.")
-    parser.add_argument("task", choices=["rebuild"])
+    parser = Parser("python -m flows.maintain", description="Upkeep of a data folder.")
+    parser.add_argument("task", choices=["rebuild", "verify"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("COMOVE_DATA", "data")))
     parser.add_argument("--universe", type=Path, help="default: that of the newest publication")
     flags = parser.parse_args(arguments)
+    if flags.task == "verify":
+        return verify(flags.data)
     try:
         path = flags.universe or last_universe(flags.data)
         counts = rebuild(Job(universes.load(path), flags.data, now=datetime.now(UTC), universe_path=path))
     except universes.UniverseError as error:
-        sys.stderr.write(f"comove: {error}\n")
-        return 2
-    except (LandingError, StoreError, LockedError) as error:
-        sys.stderr.write(f"comove: {error}\n")
-        return 1
+        return complain(str(error), 2)
+    except LockedError as error:
+        return complain(str(error), 3)
+    except FAILURES as error:
+        return complain(str(error), 1)
     sys.stdout.write("".join(f"{table:<24}{count:>12,}\n" for table, count in counts.items()))
     return 0
 

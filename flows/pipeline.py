@@ -1,6 +1,6 @@
-"""fetch -> land -> load -> build -> publish, with the steps in the order in which a price travels."""
+"""fetch -> land -> load -> build -> publish -> report, in the order in which a price travels."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from warehouse.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run did; `before` and `after` are the digests of every table."""
+    """What a run did.
+
+    `before` and `after` are the digests of every table; `troubles` say what failed after the publication.
+    """
 
     job: Job
     outcomes: list[Outcome]
@@ -25,6 +28,8 @@ class Run:
     before: dict[str, str]
     after: dict[str, str]
     seconds: dict[str, float]
+    page: Path | None
+    troubles: list[str]
 
     @property
     def rows_before(self) -> dict[str, int]:
@@ -41,7 +46,7 @@ def run(job: Job, runner: Runner) -> Run:
         LockedError: if another run is writing to the folder and does not end in time.
     """
     with one_writer(job.data, job.wait) as waited:
-        return run_alone(replace(job, now=job.now + waited), runner)  # so that runs are dated in their order
+        return run_alone(job.after(waited), runner)
 
 
 def run_alone(job: Job, runner: Runner) -> Run:
@@ -63,11 +68,30 @@ def run_alone(job: Job, runner: Runner) -> Run:
 
 
 def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], before: dict[str, str]) -> Run:
-    """Build and publish."""
-    seconds = runner.call(build, store, job.universe, job.as_of or job.now)
+    """Build, publish and leave a page."""
+    seconds = runner.call(build, store, job.universe, job.now, job.as_of)
     boundary("built")
     publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
-    return Run(job, outcomes, publication, before, store.digests(), seconds)
+    page, troubles = leave_page(job.home, runner)
+    return Run(job, outcomes, publication, before, store.digests(), seconds, page, troubles)
+
+
+def leave_page(home: Path, runner: Runner) -> tuple[Path | None, list[str]]:
+    """Render the page from what was published; if that fails, the publication stands and the run says so."""
+    try:
+        return runner.call(render, home), []
+    except Exception as error:  # noqa: BLE001 - whatever the page's libraries raise, the data are out already
+        trouble = (
+            f"the page could not be rendered ({type(error).__name__}: {error}); what was published is whole"
+        )
+        return None, [f"{trouble}; look with `python -m report.page --data {home}`"]
+
+
+def render(home: Path) -> Path:
+    """Render the page of a data folder."""
+    from report import page  # charts take two seconds to import; a run that fails before needs none
+
+    return page.render(home)
 
 
 def past_warehouse(job: Job, store: Store, as_of: datetime) -> Path:

@@ -3,11 +3,11 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from prefect import flow
 from prefect.logging.configuration import setup_logging
@@ -19,6 +19,7 @@ from flows.fetching import NothingUsableError
 from flows.job import Job
 from flows.lock import LockedError
 from flows.pipeline import Run, run
+from flows.plan import KINDS
 from flows.runners import Plain, Prefect
 from flows.summary import show
 from schemas.table import InvalidTableError
@@ -29,6 +30,8 @@ from warehouse.store import StoreError
 WIDTH = 110  # of the summary where it is not written to a terminal
 FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
 
+Kind = Literal["crypto", "exchange", "macro", "events", "snapshot"]
+
 
 @flow(name="refresh", persist_result=False)
 def refresh(
@@ -38,13 +41,20 @@ def refresh(
     until: date | None = None,
     since: date | None = None,
     wait: float = 0.0,
+    only: list[Kind] | None = None,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return run(job(universe, data, as_of, until, since, wait), Prefect())
+    return run(job(universe, data, as_of, until, since, wait, only), Prefect())
 
 
 def job(
-    universe: Path, data: Path, as_of: datetime | None, until: date | None, since: date | None, wait: float
+    universe: Path,
+    data: Path,
+    as_of: datetime | None,
+    until: date | None,
+    since: date | None,
+    wait: float,
+    only: Sequence[str] | None,
 ) -> Job:
     """A job out of its parameters.
 
@@ -52,13 +62,24 @@ def job(
         UniverseError: if the universe cannot be used.
     """
     watched = universes.load(universe)
-    return Job(watched, data, as_of=as_of, since=since, until=until, universe_path=universe, wait=wait)
+    if as_of:
+        as_of = as_of.astimezone(UTC) if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+    return Job(
+        watched,
+        data,
+        as_of=as_of,
+        since=since,
+        until=until,
+        universe_path=universe,
+        wait=wait,
+        only=tuple(only or KINDS),
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run once; 0 if something usable was published, 2 for a bad universe or flag, 3 if locked out."""
     flags = parser().parse_args(arguments)
-    asked = (flags.universe, flags.data, flags.as_of, flags.until, flags.since, flags.wait)
+    asked = (flags.universe, flags.data, flags.as_of, flags.until, flags.since, flags.wait, flags.only)
     try:
         plain = job(*asked)
         if flags.runner == "plain":
@@ -123,6 +144,7 @@ def parser() -> Parser:
     made.add_argument("--since", type=date.fromisoformat, help="first date to fetch")
     made.add_argument("--until", type=date.fromisoformat, help="last date to fetch")
     made.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run on the folder")
+    made.add_argument("--only", nargs="+", choices=KINDS, help="kinds of sources to ask (default: all)")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
     return made
 

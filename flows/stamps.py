@@ -6,7 +6,7 @@ import polars as pl
 
 from flows.batch import FIGURES, Batch
 from flows.calendars import FIRST_DAY, sessions
-from flows.sources import Request
+from flows.sources import Request, SourceError
 from schemas import raw
 from schemas.table import Instant
 from transforms.finality import HOUR, daily_final_at
@@ -29,6 +29,7 @@ CLASS_SHARES = {  # iShares drops the separator before the class of shares; data
     "MOGA": "MOG-A",
     "UHALB": "UHAL-B",
 }
+NUMBERS = (pl.String, pl.Categorical, pl.Null)  # besides numbers, what may be read as one
 TIME_FORMATS = (
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%dT%H:%M:%SZ",
@@ -99,7 +100,10 @@ def stamp_macro(batch: Batch, request: Request) -> None:
         said_at=end_of_day(to_date(batch.rows, "vintage")),
     ).filter(pl.col("value").is_not_null())
     if not request.is_recorded:  # a vintage of today is known now, not at the end of the day
-        batch.rows = batch.rows.with_columns(pl.min_horizontal("said_at", pl.lit(request.now, Instant)))
+        now = pl.lit(request.now, Instant)
+        batch.rows = batch.rows.with_columns(
+            said_at=pl.when(pl.col("said_at") > now).then(now).otherwise("said_at")
+        )
     to_numbers(batch, FIGURES[raw.Macro])
     batch.refuse(pl.col("observed_on").is_null(), "readable_time", "observed_on")
     released = end_of_day(pl.col("observed_on") + timedelta(days=request.release_lag_days))
@@ -178,7 +182,10 @@ def to_numbers(batch: Batch, labels: tuple[str, ...]) -> None:
         if label not in batch.rows.columns:
             batch.rows = batch.rows.with_columns(pl.lit(None, pl.Float64).alias(label))
             continue
-        given = pl.col(label).str.strip_chars() if batch.rows[label].dtype == pl.String else pl.col(label)
+        dtype = batch.rows.schema[label]
+        if not (dtype.is_numeric() or isinstance(dtype, NUMBERS)):
+            raise SourceError(f"column {label} holds {dtype}, not numbers")
+        given = pl.col(label).cast(pl.String).str.strip_chars() if not dtype.is_numeric() else pl.col(label)
         is_given = given.is_not_null() & (given.cast(pl.String) != "")
         batch.refuse(is_given & given.cast(pl.Float64, strict=False).is_null(), "is_a_number", label)
         batch.rows = batch.rows.with_columns(given.cast(pl.Float64, strict=False).alias(label))
@@ -205,7 +212,8 @@ def to_date(rows: pl.DataFrame, label: str) -> pl.Expr:
     """Dates from dates, instants or ISO text; null where unreadable or absent."""
     dtype = rows.schema.get(label, pl.Null())
     if dtype == pl.String:
-        return pl.col(label).str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
+        day = pl.col(label).str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
+        return pl.coalesce(day, to_instant(rows, label).dt.date())
     return pl.col(label).cast(pl.Date) if isinstance(dtype, (pl.Datetime, pl.Date)) else pl.lit(None, pl.Date)
 
 

@@ -62,7 +62,7 @@ def claim_table(rows: list[tuple[Any, ...]]) -> Table:
         f"What the article claimed, as of {rows[0][0] if rows else 'no session'}", ["claim", "verdict", "why"]
     )
     for _, claim, verdict, explanation in rows:
-        table.add_row(claim, Text(verdict, STYLES[verdict]), explanation)
+        table.add_row(Text(claim), Text(verdict, STYLES[verdict]), Text(explanation))
     return table
 
 
@@ -77,7 +77,7 @@ def source_table(run: "Run") -> Table:
     for (source, target), outcomes in groups.items():
         seen = [outcome.seen for outcome in outcomes if outcome.seen]
         table.add_row(
-            source,
+            Text(source),
             target,
             str(len(outcomes)),
             f"{sum(batch.delivered.height for batch in seen):,}",
@@ -105,16 +105,18 @@ def closing_lines(run: "Run") -> list[str]:
     is_same = all(run.before.get(table) == run.after[table] for table in data)
     return [
         *(f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error),
+        *(f"trouble: {' '.join(trouble.split())}" for trouble in run.troubles),
         *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
         *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
         f"query:   duckdb -readonly {run.publication.database}",
         f"files:   {run.publication.folder}",
+        *([f"page:    {run.page}"] if run.page else []),
     ]
 
 
 def plain_table(title: str, headings: list[str]) -> Table:
     """A table without a box; a heading that starts with > is right-aligned."""
-    table = Table(title=title, box=None, padding=(0, 2, 0, 0))
+    table = Table(title=Text(title), box=None, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
     return table

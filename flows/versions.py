@@ -35,7 +35,8 @@ def new_versions(
             *polars_schema(model), is_new=pl.lit(value=True)
         )
     shape = [*polars_schema(model), "is_new"]
-    beside = rows.join(heads(stored, about, figures), on=about, how="left")
+    once = rows.unique([*about, "said_at"], keep="first", maintain_order=True)  # two requests may bring a row
+    beside = once.join(heads(stored, about, figures), on=about, how="left")
     is_contested = (
         (pl.col("versions") > 1).fill_null(value=False)
         | pl.col("said_at").is_not_null()
@@ -48,7 +49,7 @@ def new_versions(
     )
     news = [
         alone.with_columns(is_new=pl.col("versions").is_null()).filter(differs(figures) | pl.col("is_new")),
-        chained(several, stored, about, figures),
+        chained(corrected(several, stored, about, figures), stored, about, figures),
         withdrawals(frozen, stored, about, figures, loaded_at),
     ]
     return pl.concat(frame.select(shape) for frame in news).sort(*about, "known_at")
@@ -75,6 +76,19 @@ def dated(rows: pl.DataFrame, is_earliest: pl.Expr, loaded_at: datetime) -> pl.D
     return rows.with_columns(
         is_known_at_assumed=is_first,
         known_at=pl.when(is_first).then("first_at").otherwise(pl.coalesce("said_at", loaded)),
+    )
+
+
+def corrected(
+    incoming: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str]
+) -> pl.DataFrame:
+    """Rows of a corrected vintage: their instant is taken by another figure, so they follow the newest."""
+    taken = stored.select(
+        *about, "known_at", *(pl.col(c).alias(f"taken_{c}") for c in figures), is_taken=pl.lit(value=True)
+    )
+    is_other = pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"taken_{c}")) for c in figures)
+    return incoming.join(taken, on=[*about, "known_at"], how="left").with_columns(
+        known_at=pl.when(pl.col("is_taken") & is_other).then(pl.col("newest") + TICK).otherwise("known_at")
     )
 
 

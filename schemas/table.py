@@ -152,10 +152,17 @@ def validate(frame: pl.DataFrame, model: type[Table]) -> pl.DataFrame:
     if not broken.is_empty():
         first = broken.row(0, named=True)
         raise InvalidTableError(
-            f"{name(model)}: column {first['column']} fails {first['check']} ({broken.height} failures); the "
-            "transform that makes this table broke its contract, nothing was written"
+            f"{name(model)}: column {culprit(first, model)} fails {first['check']} "
+            f"({broken.height} failures); the transform that makes this table broke its contract, nothing was "
+            "written"
         )
     return frame
+
+
+def culprit(failure: dict[str, Any], model: type[Table]) -> str:
+    """The column that a failure is about; one that is missing or too many is its value."""
+    label, value = str(failure["column"]), str(failure.get("value"))
+    return label if label in polars_schema(model) else value
 
 
 def iterate(*modules: Any) -> Iterator[type[Table]]:

@@ -1,7 +1,8 @@
 """Publishing: a verified, read-only copy that replaces the one before it in a single step.
 
 Readers open `latest.duckdb` or the Parquet files that `latest.json` names; never the file that the pipeline
-writes. The pointer is replaced last, so a reader sees one generation or the other, never half of one.
+writes. The pointer is replaced last, so a reader sees one generation or the other, never half of one; the
+generations that it lists stay where they are, for readers that hold an older pointer.
 """
 
 import json
@@ -14,6 +15,7 @@ import duckdb
 
 from warehouse.boundary import boundary
 from warehouse.landing import sha256, sync
+from warehouse.manifest import MANIFEST, Content, digest, replace_text, sealed
 from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
@@ -47,27 +49,24 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
         PublishError: if the copy differs from the warehouse or a stray log lies beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    kept = generations(folder)
+    sweep(folder, kept)
     counts = store.tables()
     work = folder / f".{run_id}.duckdb.tmp"
     copy_database(store, work)
     verify(work, counts)
     boundary("copied")
-    exported = export(store, folder, run_id, counts)
+    database = {"path": DATABASE, "storage_version": STORAGE_VERSION, **facts(work)}
+    manifest = export(store, folder, run_id, counts, {"run_id": run_id, "database": database, **extra})
     boundary("exported")
     refuse_log_beside(folder / DATABASE)
     work.replace(folder / DATABASE)
     sync(folder)
     boundary("database-replaced")
-    pointer = {
-        "run_id": run_id,
-        "database": {"path": DATABASE, "sha256": sha256(folder / DATABASE)},
-        "tables": exported,
-        **extra,
-    }
-    replace_text(folder / POINTER, json.dumps(pointer, indent=1))
+    kept = [run_id, *(old for old in kept if old != run_id)][:GENERATIONS]
+    replace_text(folder / POINTER, sealed({**manifest, "generations": kept}))
     boundary("published")
-    prune(folder)
+    sweep(folder, kept)
     return Publication(run_id, folder, counts)
 
 
@@ -77,6 +76,9 @@ def copy_database(store: Store, target: Path) -> None:
     store.con.execute(f"ATTACH {quoted(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
+    except duckdb.Error as error:
+        first = str(error).split("\n", 1)[0]
+        raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
     finally:
         store.con.execute("DETACH copy_to")
     sync(target)
@@ -94,20 +96,37 @@ def verify(path: Path, counts: dict[str, int]) -> None:
                 )
 
 
-def export(store: Store, folder: Path, run_id: str, counts: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Every table as Parquet under `run=<id>/`, each file durable before the folder gets its name."""
+def export(store: Store, folder: Path, run_id: str, counts: dict[str, int], about: Content) -> Content:
+    """Every table as Parquet with a manifest under `run=<id>/`; the folder gets its name when all is durable.
+
+    Returns:
+        The manifest: `about`, and of each table its path, hash, bytes, rows and the hash of its schema.
+    """
     work, target = folder / f".run={run_id}.tmp", folder / f"run={run_id}"
     work.mkdir()
-    manifest = {}
+    tables = {}
     for table, count in counts.items():
         path = work / f"{table}.parquet"
         store.con.execute(f"COPY {table} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
         sync(path)
-        manifest[table] = {"path": f"{target.name}/{path.name}", "sha256": sha256(path), "rows": count}
-    sync(work)
+        named = {"path": f"{target.name}/{path.name}", "rows": count, "schema_sha256": schema(store, table)}
+        tables[table] = {**named, **facts(path)}
+    manifest = {**about, "tables": tables}
+    replace_text(work / MANIFEST, sealed(manifest))
     work.replace(target)
     sync(folder)
     return manifest
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Hash and size of a file."""
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
+def schema(store: Store, table: str) -> str:
+    """Hash of a table's column names and types, in their order."""
+    described = [row[:2] for row in store.con.execute(f"DESCRIBE {table}").fetchall()]
+    return digest(json.dumps(described))
 
 
 def refuse_log_beside(path: Path) -> None:
@@ -117,24 +136,23 @@ def refuse_log_beside(path: Path) -> None:
         raise PublishError(f"{log}: a write-ahead log lies beside a published file; remove it and run again")
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Replace a small file in one durable step."""
-    work = path.with_name(f".{path.name}.tmp")
-    work.write_text(text)
-    sync(work)
-    work.replace(path)
-    sync(path.parent)
+def generations(folder: Path) -> list[str]:
+    """The runs that the pointer keeps, newest first; none if there is no pointer that can be read.
+
+    Not the folder's names in their order: a clock that went back must not remove what was just published.
+    """
+    try:
+        return [str(run_id) for run_id in json.loads((folder / POINTER).read_text())["generations"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError):  # broken; `make verify` names it, this run writes a new one
+        return sorted((path.name.removeprefix("run=") for path in folder.glob("run=*")), reverse=True)
 
 
-def prune(folder: Path) -> None:
-    """Keep the newest generations of Parquet, remove the others."""
-    for old in sorted(folder.glob("run=*"))[:-GENERATIONS]:
-        shutil.rmtree(old)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left unfinished."""
-    for leftover in folder.glob(".*.tmp"):
+def sweep(folder: Path, kept: list[str]) -> None:
+    """Remove what a killed run left unfinished, and the generations that are not kept."""
+    orphans = [path for path in folder.glob("run=*") if path.name.removeprefix("run=") not in kept]
+    for leftover in [*folder.glob(".*.tmp"), *folder.glob(".*.tmp.wal"), *orphans]:
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:

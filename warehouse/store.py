@@ -1,7 +1,7 @@
 """The one place that opens the warehouse file, and the one place where a frame becomes a table."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -61,14 +61,35 @@ class Store:
         self.con.execute("BEGIN")
         try:
             yield
+            self.con.execute("COMMIT")
+        except duckdb.Error as error:
+            self._roll_back()
+            first = str(error).split("\n", 1)[0]
+            raise StoreError(
+                f"{self.path}: nothing was written ({first}); make room or mend it, then run again"
+            ) from error
         except BaseException:
-            self.con.execute("ROLLBACK")
+            self._roll_back()
             raise
-        self.con.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        with suppress(duckdb.Error):  # a failed COMMIT has rolled back by itself
+            self.con.execute("ROLLBACK")
 
     def append(self, model: type[Table], frame: pl.DataFrame) -> None:
-        """Add rows to an append-only table, validated."""
+        """Add rows to an append-only table, validated; a key that is there already is refused.
+
+        Raises:
+            InvalidTableError: if the frame breaks its contract.
+            StoreError: if a key of it is stored already, or twice in it.
+        """
         checked = validate(frame.select(list(polars_schema(model))), model)
+        self.con.register("incoming", checked)
+        of_key = ", ".join(key(model))
+        self._refuse_twice(
+            model, f"(FROM incoming UNION ALL BY NAME FROM {name(model)} SEMI JOIN incoming USING ({of_key}))"
+        )
+        self.con.unregister("incoming")
         self._insert(model, checked)
 
     def replace(self, frames: Frames, then: Callable[[Query], Frames] | None = None) -> None:
@@ -91,7 +112,7 @@ class Store:
     def _replace(self, model: type[Table], frame: pl.DataFrame) -> None:
         self.con.execute(f"CREATE OR REPLACE TABLE {name(model)} ({ddl(model)})")
         self._insert(model, validate(frame, model))
-        self._check_key(model)
+        self._refuse_twice(model, name(model))
         self._comment(model)
 
     def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
@@ -131,6 +152,7 @@ class Store:
                 known = "known_at <= $1" if "known_at" in key(model) else "$1 IS NOT NULL"
                 self.con.execute(f"CREATE SCHEMA IF NOT EXISTS past.{schema_of(model)}")
                 self.con.execute(f"CREATE TABLE past.{name(model)} ({ddl(model)})")
+                self._comment(model, "past.")
                 self.con.execute(f"INSERT INTO past.{name(model)} FROM {name(model)} WHERE {known}", [as_of])
         finally:
             self.con.execute("DETACH past")
@@ -174,18 +196,18 @@ class Store:
         self.con.execute(f"INSERT INTO {name(model)} BY NAME SELECT * FROM incoming")
         self.con.unregister("incoming")
 
-    def _check_key(self, model: type[Table]) -> None:
+    def _refuse_twice(self, model: type[Table], rows: str) -> None:
         of_key = ", ".join(key(model))
-        found = self.con.execute(
-            f"SELECT {of_key} FROM {name(model)} GROUP BY {of_key} HAVING count(*) > 1 LIMIT 1"
-        ).fetchone()
-        if found:
+        query = f"SELECT {of_key} FROM {rows} GROUP BY {of_key} HAVING count(*) > 1 LIMIT 1"
+        for found in self.con.execute(query).fetchall():
             raise StoreError(f"{name(model)}: two rows for {dict(zip(key(model), found, strict=True))}")
 
-    def _comment(self, model: type[Table]) -> None:
-        self.con.execute(f"COMMENT ON TABLE {name(model)} IS {literal(grain(model))}")
+    def _comment(self, model: type[Table], database: str = "") -> None:
+        self.con.execute(f"COMMENT ON TABLE {database}{name(model)} IS {literal(grain(model))}")
         for column in columns(model):
-            self.con.execute(f'COMMENT ON COLUMN {name(model)}."{column.name}" IS {literal(column.comment)}')
+            self.con.execute(
+                f'COMMENT ON COLUMN {database}{name(model)}."{column.name}" IS {literal(column.comment)}'
+            )
 
     def _create_append_only(self) -> None:
         schemas = sorted({schema_of(model) for model in TABLES})
@@ -263,7 +285,7 @@ def literal(text: str) -> str:
 def open_failed(path: Path, error: duckdb.Error) -> str:
     """Why the file could not be opened, and what to do."""
     first = str(error).split("\n", 1)[0]
-    if "lock" in first:
+    if "Could not set lock" in first:
         return f"{path}: another process is writing to it; wait for that run to end ({first})"
     return (
         f"{path}: DuckDB cannot open it; run `make rebuild` to make it anew from the landing zone ({first})"

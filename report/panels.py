@@ -1,0 +1,284 @@
+"""The panels of the page: question, finding, chart and table of each, in reading order."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from report import charts, queries, words
+from report.queries import Answer, Connection, ask
+
+SINCE = date(2019, 1, 1)  # the first year with hourly prices of the study's assets
+EPOCH = date(1970, 1, 1)
+WHOLE = 45  # rows of a table that is shown as it is
+EXCERPT = "The last session of each month; the query below gives every session."
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Whom the page is about.
+
+    Attributes:
+        target, benchmark: Asset ids.
+        names: Names of all assets as they stand in a sentence, by id.
+        window: The main window, in sessions.
+        threshold: Correlation above which a link is strong.
+    """
+
+    target: str
+    benchmark: str
+    names: Mapping[str, str]
+    window: int
+    threshold: float
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters of the questions."""
+        return {"asset": self.target, "benchmark": self.benchmark, "window": self.window, "since": SINCE}
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """The two names."""
+        return self.names[self.target], self.names[self.benchmark]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One chart: a short heading, what a screen reader says of it, the specification and its data."""
+
+    heading: str
+    description: str
+    spec: charts.Spec
+    data: Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel; without rows it says what is missing."""
+
+    panel_id: str
+    title: str
+    note: str
+    answers: list[Answer]
+    figures: list[Figure] = field(default_factory=list)
+    keys: list[tuple[str, str]] = field(default_factory=list)
+    is_wide: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The questions behind it."""
+        return ";\n\n".join(answer.sql for answer in self.answers) + ";"
+
+    @property
+    def table(self) -> tuple[str, pl.DataFrame]:
+        """Caption and rows for those who do not see the chart."""
+        rows = self.answers[0].rows
+        if rows.height <= WHOLE or "session" not in rows.columns:
+            return "Every row.", rows
+        by = [c for c in ("window_sessions", "asset") if c in rows.columns]
+        last = pl.col("session") == pl.col("session").max().over([*by, pl.col("session").dt.month_start()])
+        return EXCERPT, rows.filter(last).sort("session", *by, descending=[True, *[False] * len(by)])
+
+
+def columns(rows: pl.DataFrame) -> dict[str, Any]:
+    """Rows as columns: figures to four digits, dates as days since 1970, which the page turns back."""
+    dates = [name for name, kind in rows.schema.items() if kind == pl.Date]
+    figures = pl.selectors.float().round_sig_figs(4)
+    shown = rows.with_columns([figures, *([(pl.col(dates) - EPOCH).dt.total_days()] if dates else [])])
+    return {"days": dates, "columns": shown.to_dict(as_series=False)}
+
+
+def with_words(rows: pl.DataFrame) -> pl.DataFrame:
+    """The correlation and its interval as text too: a figure that is read is rounded once."""
+    said = [words.number(r) for r in rows["r"]]
+    told = [words.interval(row) for row in rows.iter_rows(named=True)]
+    return rows.with_columns(said=pl.Series(said, dtype=pl.String), range=pl.Series(told, dtype=pl.String))
+
+
+def panels(con: Connection, pair: Pair) -> Iterator[Panel]:
+    """Every panel with something to show, or that says why it has nothing."""
+    for make in (
+        today,
+        link,
+        windows,
+        conventions,
+        overlay,
+        momentum,
+        breadth,
+        liquidity,
+        lead_lag,
+        all_pairs,
+    ):
+        yield make(pair, lambda query: ask(con, query, pair.values))
+
+
+Ask = Callable[[str], Answer]
+
+
+def today(pair: Pair, ask: Ask) -> Panel:
+    """Every window and convention, with its interval."""
+    answer = ask(queries.TODAY)
+    clock = pl.col("convention").replace({"session_close": "New York close", "utc_day": "midnight UTC"})
+    label = pl.format("{} sessions, {}", "window_sessions", clock)
+    rows = with_words(answer.rows.with_columns(label=label))
+    rows = rows.select("label", "convention", "r", "lo95", "hi95", "said", "range")
+    said = "; ".join(" ".join(row) for row in rows.select("label", "said", "range").iter_rows())
+    figure = Figure("", f"Correlation and 95% interval. {said}", charts.today(pair.threshold), {"rows": rows})
+    return Panel(
+        "today",
+        "How strong, and how sure",
+        "Dot: the correlation of daily log returns. Bar: its 95% interval, with fat tails allowed for. "
+        f"Dashed: {pair.threshold:g}, above which a link counts as strong.",
+        [answer],
+        [figure] if rows.height else [],
+    )
+
+
+def link(pair: Pair, ask: Ask) -> Panel:
+    """The link over time."""
+    answer, regimes = ask(queries.LINK), ask(queries.REGIMES)
+    known = answer.rows.drop_nulls("r")
+    linked = regimes.rows.filter(pl.col("state") == "linked").height
+    said = f"Rolling correlation over {pair.window} sessions since {SINCE.year}; {linked} stretches linked."
+    data = {"rows": answer.rows.drop("verdict"), "regimes": regimes.rows.drop("sessions")}
+    counts = dict(known.group_by("verdict").len().iter_rows())
+    share = {v: counts.get(v, 0) / max(known.height, 1) for v in ("strong", "undetermined", "weak")}
+    return Panel(
+        "link",
+        words.stretches(regimes.rows, SINCE),
+        f"Rolling correlation over {pair.window} sessions with its 95% interval. The whole interval lay "
+        f"above {pair.threshold:g} on {share['strong']:.1%} of the sessions and below it on "
+        f"{share['weak']:.0%}; on {share['undetermined']:.0%} the data did not decide. Windows overlap, so "
+        "neighbouring days tell much the same story.",
+        [answer, regimes],
+        [Figure("", said, charts.link(pair.threshold, pair.window), data)] if known.height else [],
+        [("target", "correlation"), ("band", "95% interval"), ("shade", "linked")],
+        is_wide=True,
+    )
+
+
+def windows(pair: Pair, ask: Ask) -> Panel:
+    """The other windows."""
+    answer = ask(queries.WINDOWS)
+    figures = [
+        Figure(
+            f"{window} sessions",
+            f"Rolling correlation over {window} sessions with its 95% interval.",
+            charts.windows(pair.threshold, window),
+            {"rows": answer.rows.filter(pl.col("window_sessions") == window)},
+        )
+        for window in answer.rows["window_sessions"].unique(maintain_order=True)
+    ]
+    note = "A short window reacts sooner and knows less; a long one is surer and late."
+    return Panel("windows", "The same link through other windows", note, [answer], figures)
+
+
+def conventions(pair: Pair, ask: Ask) -> Panel:
+    """The same correlation by two clocks."""
+    answer = ask(queries.CONVENTIONS)
+    figure = Figure(
+        "",
+        f"Correlation over {pair.window} sessions by two clocks, the last {answer.rows.height} sessions.",
+        charts.conventions(pair.threshold),
+        {"rows": answer.rows.sort("session")},
+    )
+    return Panel(
+        "conventions",
+        words.two_clocks(answer.rows) if answer.rows.height else "Two clocks",
+        "Crypto priced at the instant of the exchange's close, against the daily candle that "
+        "most charts use, which ends three to four hours later.",
+        [answer],
+        [figure] if answer.rows.height else [],
+        [("target", "New York close"), ("other", "midnight UTC")],
+    )
+
+
+def overlay(pair: Pair, ask: Ask) -> Panel:
+    """Both prices as growth of 100."""
+    answer = ask(queries.OVERLAY)
+    rows = answer.rows
+    title = words.growth(rows, *pair.both) if rows.height else "Growth of 100"
+    first = f" since {words.day(rows.sort('session')['session'][0])}" if rows.height else ""
+    figure = Figure("", f"{title}{first}. Logarithmic scale.", charts.overlay(*pair.both), {"rows": rows})
+    return Panel(
+        "overlay",
+        title,
+        f"Total return{first}, on a logarithmic scale: equal distances are equal percentages. Two lines that "
+        "rise together are no correlation; that is measured on daily returns above.",
+        [answer],
+        [figure] if rows.height else [],
+        is_wide=True,
+    )
+
+
+def momentum(pair: Pair, ask: Ask) -> Panel:
+    """RSI and MACD of both."""
+    answer = ask(queries.MOMENTUM)
+    figures = [
+        Figure(
+            f"{label}, {name}",
+            f"{label} of {name} over the last year.",
+            draw(asset, color),
+            {"rows": answer.rows.filter(pl.col("asset") == asset)},
+        )
+        for label, draw in (("RSI 14", charts.rsi), ("MACD histogram, % of price", charts.macd))
+        for asset, name, color in (
+            (pair.target, pair.both[0], "var(--target)"),
+            (pair.benchmark, pair.both[1], "var(--benchmark)"),
+        )
+    ]
+    title = words.momentum(answer.rows, pair.target, pair.benchmark, pair.names)
+    note = "The last year, on session closes. RSI 14 by Wilder; MACD 12/26/9, its scales differ."
+    return Panel("momentum", title, note, [answer], figures if answer.rows.height else [], is_wide=True)
+
+
+def breadth(pair: Pair, ask: Ask) -> Panel:
+    """How many members take part."""
+    answer = ask(queries.BREADTH)
+    title = words.breadth(answer.rows) if answer.rows.height else "Breadth"
+    bases = set(answer.rows["basis"])
+    warn = (
+        " Counted over today's survivors, so the past looks better than it was." if "panel" in bases else ""
+    )
+    figure = Figure("", f"{title}.", charts.breadth(), {"rows": answer.rows.drop("basis", "members")})
+    keys = [("benchmark", "above their 50-session mean"), ("other", "above their 200-session mean")]
+    note = f"Share of the members of {pair.both[1]}.{warn} Gaps: too few members with a bar."
+    return Panel("breadth", title, note, [answer], [figure] if answer.rows.height else [], keys)
+
+
+def liquidity(pair: Pair, ask: Ask) -> Panel:  # noqa: ARG001 - every panel has one signature
+    """Money and credit."""
+    answer = ask(queries.LIQUIDITY)
+    title = words.liquidity(answer.rows) if answer.rows.height else "Liquidity"
+    rows = answer.rows.select("session", "composite")
+    figure = Figure("", f"{title}.", charts.liquidity(), {"rows": rows})
+    note = (
+        "Mean of five parts, each the z-score of a 13-week change as it was public at the time: net "
+        "liquidity, financial conditions, high-yield spread, two-year yield, dollar. Above 0: looser."
+    )
+    return Panel("liquidity", title, note, [answer], [figure] if rows.height else [])
+
+
+def lead_lag(pair: Pair, ask: Ask) -> Panel:
+    """Shifted in time."""
+    answer = ask(queries.LEAD_LAG)
+    title = words.lead_lag(answer.rows) if answer.rows.height else "Lead and lag"
+    figure = Figure(
+        "", f"{title}.", charts.lead_lag(pair.target, pair.benchmark), {"rows": answer.rows.drop("p_value")}
+    )
+    note = "Cross-correlation over all history. Grey: what the largest of all lags reaches by chance."
+    return Panel("lead-lag", title, note, [answer], [figure] if answer.rows.height else [])
+
+
+def all_pairs(pair: Pair, ask: Ask) -> Panel:
+    """The heat map."""
+    answer = ask(queries.ALL_PAIRS)
+    rows = answer.rows
+    title = words.strongest(rows) if rows.height else "All pairs"
+    tall = rows["benchmark"].n_unique()
+    data = {"rows": with_words(rows)}
+    figure = Figure("", f"{title}. Tiles of {rows.height} pairs.", charts.all_pairs(tall), data)
+    note = f"Correlation over {pair.window} sessions at each pair's newest session."
+    return Panel("all-pairs", title, note, [answer], [figure] if rows.height else [])

@@ -1,0 +1,182 @@
+"""What the figures say, in words: the headline and a title for each panel that states its finding."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+Row = Mapping[str, Any]
+UNKNOWN = "not known"
+ENTER, LEAVE = 0.05, 0.10  # what mart.regimes adds to and takes from the threshold
+NEUTRAL = 0.25  # standard deviations; less is not told as looser or tighter
+VERDICTS = {
+    "strong": "The whole interval lies above {threshold:g}: the link is strong.",
+    "weak": "The whole interval lies below {threshold:g}: the link is not strong.",
+    "undetermined": "The interval lies on both sides of {threshold:g}, so the data do not decide whether the "
+    "link is strong.",
+}
+
+
+def day(value: date | None) -> str:
+    """A date as people write it."""
+    return f"{value.day} {value:%B %Y}" if value else UNKNOWN
+
+
+def short_day(value: date) -> str:
+    """A date as a column's heading."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def number(value: float | None, form: str = ".2f") -> str:
+    """A figure with a real minus sign; no "-0.00"."""
+    if value is None:
+        return UNKNOWN
+    text = f"{value:{form}}"
+    if not any(digit in text for digit in "123456789"):
+        text = text.removeprefix("-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def interval(row: Row) -> str:
+    """A 95 % interval."""
+    return f"[{number(row['lo95'])}, {number(row['hi95'])}]"
+
+
+def titled(name: str, kind: str) -> str:
+    """A name as it stands in a sentence."""
+    return f"the {name}" if kind == "index" and not name.lower().startswith("the ") else name
+
+
+def sentence(text: str) -> str:
+    """With a capital at its start; ids and the rest stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def deck(row: Row, threshold: float) -> str:
+    """The headline's reading for someone without statistics."""
+    said = (
+        f"Over the {row['window_sessions']} sessions up to {day(row['session'])} their daily returns "
+        f"correlated at {number(row['r'])}. With that many sessions the data allow anything "
+        f"from {number(row['lo95'])} to {number(row['hi95'])}. "
+    )
+    return said + VERDICTS[row["verdict"]].format(threshold=threshold)
+
+
+def regime(row: Row, threshold: float) -> tuple[str, str]:
+    """Since when the link has been in its state, and what it takes to change that."""
+    if row["regime"] is None:
+        return "Regime: none yet", "It forms after five sessions clearly above or below the threshold"
+    turn = (
+        f"or below {threshold - LEAVE:.2f}"
+        if row["regime"] == "linked"
+        else f"or above {threshold + ENTER:.2f}"
+    )
+    return (
+        f"Regime: {row['regime']} since {day(row['regime_since'])}",
+        f"Slow on purpose: it turns after five sessions at {turn}",
+    )
+
+
+def two_clocks(rows: pl.DataFrame) -> str:
+    """How much the hour of the price matters."""
+    newest = rows.sort("session").row(-1, named=True)
+    gap = (rows["session_close"] - rows["utc_day"]).abs().max()
+    return (
+        f"The clock matters: {number(newest['session_close'])} at New York's close, "
+        f"{number(newest['utc_day'])} at midnight UTC, and up to {number(float(str(gap)))} apart"
+    )
+
+
+def growth(rows: pl.DataFrame, target: str, benchmark: str) -> str:
+    """What 100 became."""
+    newest = rows.sort("session").row(-1, named=True)
+    return (
+        f"100 in {target} became {number(newest['target'], ',.0f')}, in {benchmark} "
+        f"{number(newest['benchmark'], ',.0f')}"
+    )
+
+
+def stretches(regimes: pl.DataFrame, since: date) -> str:
+    """How often, and for how much of the time, the two were linked."""
+    linked = regimes.filter(pl.col("state") == "linked")
+    if regimes.is_empty():
+        return "No regime of the link has formed yet"
+    share = int(linked["sessions"].sum()) / int(regimes["sessions"].sum())
+    times = "one stretch" if linked.height == 1 else f"{linked.height} stretches"
+    return f"Since {since.year} the two were linked in {times}, {number(share, '.0%')} of the time"
+
+
+def momentum(rows: pl.DataFrame, target: str, benchmark: str, names: Mapping[str, str]) -> str:
+    """Where RSI stands, and whether the histograms have one sign."""
+    newest = {row["asset"]: row for row in rows.sort("session").iter_rows(named=True)}
+    if {target, benchmark} - newest.keys():
+        return "Momentum of the two"
+    a, b = newest[target], newest[benchmark]
+    ways = "the same way" if (a["macd_hist_pct"] or 0) * (b["macd_hist_pct"] or 0) > 0 else "two ways"
+    return (
+        f"RSI stands at {number(a['rsi_14'], '.0f')} for {names[target]} and "
+        f"{number(b['rsi_14'], '.0f')} for {names[benchmark]}; momentum points {ways}"
+    )
+
+
+def breadth(rows: pl.DataFrame) -> str:
+    """The newest share of members above their mean."""
+    known = rows.drop_nulls("share_above_50").sort("session")
+    if known.is_empty():
+        return "Breadth is still warming up"
+    row = known.row(-1, named=True)
+    share = number(row["share_above_50"], ".0%")
+    return f"{share} of {row['members']} members stand above their 50-session mean"
+
+
+def liquidity(rows: pl.DataFrame) -> str:
+    """Looser or tighter, and by how much."""
+    value = rows.sort("session")["composite"][-1]
+    lean = (
+        "close to neutral"
+        if abs(value) < NEUTRAL
+        else "looser than usual"
+        if value > 0
+        else "tighter than usual"
+    )
+    return f"Money and credit are {lean}: the composite stands at {number(value, '+.2f')}"
+
+
+def lead_lag(rows: pl.DataFrame) -> str:
+    """Whether any shift in time stands out from chance."""
+    shifted = rows.filter(pl.col("lag_sessions") != 0).with_columns(size=pl.col("r").abs()).sort("size")
+    if shifted.is_empty():
+        return "Lead and lag"
+    row = shifted.row(-1, named=True)
+    if row["size"] <= row["band95"]:
+        return (
+            f"Neither leads: away from lag 0 the strongest is {number(row['r'])}, inside the "
+            f"\N{PLUS-MINUS SIGN}{number(row['band95'])} that chance reaches"
+        )
+    return f"One lag stands out: {number(row['r'])} at {row['lag_sessions']:+d} sessions"
+
+
+def conditions(row: Row | None) -> str:
+    """How many of the signal's conditions are met, and the state that follows."""
+    if row is None:
+        return "The signal is not known yet"
+    met = row["conditions_met"]
+    counted = "None" if met == 0 else "One" if met == 1 else str(met)
+    return f"{counted} of six conditions {'is' if met == 1 else 'are'} met: {row['state'].replace('_', ' ')}"
+
+
+def strongest(rows: pl.DataFrame) -> str:
+    """The pair with the largest correlation."""
+    row = rows.with_columns(size=pl.col("r").abs()).sort("size").row(-1, named=True)
+    return f"Of all pairs, {row['asset']} and {row['benchmark']} stand closest: {number(row['r'])}"
+
+
+def claims(rows: list[Row]) -> str:
+    """How the claims fared."""
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("held", "not held")}
+    undecided = len(rows) - sum(counts.values())
+    return (
+        f"Of {len(rows)} claims of the article, {counts['held']} held, {counts['not held']} did not, "
+        f"and {undecided} the data do not decide"
+    )

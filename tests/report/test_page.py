@@ -1,0 +1,128 @@
+"""The page is one small file that says what was published, and reaches nothing outside."""
+
+import html
+import re
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from flows import universe
+from flows.job import Job
+from flows.pipeline import run
+from flows.runners import Plain
+from flows.summary import closing_lines
+from report import page as pages
+from warehouse.reader import connect
+
+LIMIT = 2_000_000
+
+
+@pytest.fixture(scope="module")
+def text(sample_page: Path) -> str:
+    return sample_page.read_text()
+
+
+def test_it_is_one_small_file(sample_page: Path) -> None:
+    assert sample_page.stat().st_size < LIMIT
+    assert [path.name for path in sample_page.parent.iterdir()] == ["index.html"]
+
+
+def test_it_names_nothing_that_a_browser_would_fetch(text: str) -> None:
+    outside = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.findall(r"""<(?:link|img|iframe|object|embed|base)\b""", outside)
+    assert not re.findall(r"""(?:src|srcset|action|data)\s*=""", outside)
+    links = set(re.findall(r'href="([^"]*)"', outside))
+    assert links
+    assert links <= {f"#{name}" for name in re.findall(r'id="([\w-]+)"', outside)}
+    assert "url(" not in outside
+
+
+def test_its_policy_lets_only_its_own_scripts_and_styles_run(text: str) -> None:
+    policy = html.unescape(re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[0])
+    rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split(";")}
+    assert rules["default-src"] == ["'none'"]
+    assert set(rules) == {"default-src", "script-src", "style-src", "base-uri", "form-action"}
+    for name in ("script-src", "style-src"):
+        assert rules[name]
+        assert all(source.startswith("'sha256-") for source in rules[name])
+
+
+def test_the_headline_is_the_newest_reading_of_the_main_window(text: str, sample_data: Path) -> None:
+    with closing(connect(sample_data)) as con:
+        r, low, high, verdict, session = con.execute(
+            "SELECT r, lo95, hi95, verdict, session FROM mart.correlations "
+            "WHERE asset = 'ETH' AND benchmark = 'RUT' AND convention = 'session_close' "
+            "AND window_sessions = 60 AND r IS NOT NULL ORDER BY session DESC LIMIT 1"
+        ).fetchall()[0]
+    said = re.sub(r"<[^>]+>", "", text[text.index("<h1>") : text.index('<p class="deck">')])
+    assert " ".join(said.replace("\N{NO-BREAK SPACE}", " ").split()) == (
+        f"Ethereum and the Russell 2000: {verdict} r60 = {r:.2f} [{low:.2f}, {high:.2f}]"
+    )
+    assert session == date(2026, 8, 21)
+    assert "21 August 2026" in text
+
+
+def test_every_query_shown_runs_as_it_stands(text: str, sample_data: Path) -> None:
+    shown = [html.unescape(query) for query in re.findall(r"<code>(.*?)</code></pre>", text, re.DOTALL)]
+    assert len(shown) > 25
+    with closing(connect(sample_data)) as con:
+        for query in shown:
+            con.execute(query).fetchall()
+
+
+def test_every_panel_has_words_a_table_and_its_query(text: str) -> None:
+    for section in re.findall(r'<section id="([\w-]+)" class="panel.*?</section>', text, re.DOTALL):
+        body = text[text.index(f'<section id="{section}"') :].split("</section>", 1)[0]
+        assert "The SQL behind this" in body
+        assert "<h2" in body
+        for described in re.findall(r'class="chart" role="img" aria-label="([^"]*)"', body):
+            assert len(described) > 20
+            assert "The figures as a table" in body
+
+
+def test_every_claim_and_every_source_is_there(text: str, sample_data: Path) -> None:
+    with closing(connect(sample_data)) as con:
+        claims = con.execute("SELECT DISTINCT claim FROM mart.claims").fetchall()
+        sources = con.execute("SELECT source, symbol FROM ops.freshness").fetchall()
+    for (claim,) in claims:
+        assert html.escape(claim, quote=True).replace("&#x27;", "&#39;") in text
+    for source, symbol in sources:
+        assert f"<td>{source}</td><td>{symbol}</td>" in text
+
+
+def test_hostile_text_stays_text(hostile_page: Path) -> None:
+    text = hostile_page.read_text()
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>alert" not in text
+    assert "<img" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert "49<svg" not in html.unescape(text)
+
+
+def test_a_universe_with_little_in_it_has_a_page_too(
+    tiny_universe: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = tiny_universe(tmp_path)
+    done = run(Job(universe.load(path), tmp_path / "data", universe_path=path), Plain())
+    assert done.troubles == []
+    assert done.page == tmp_path / "data" / "report" / "index.html"
+    assert "No figures yet" in done.page.read_text()
+
+
+def test_a_page_that_cannot_be_rendered_does_not_fail_the_run(
+    tiny_universe: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(home: Path) -> Path:
+        raise ValueError(f"no room\nin {home}")
+
+    monkeypatch.setattr(pages, "render", refuse)
+    path = tiny_universe(tmp_path)
+    done = run(Job(universe.load(path), tmp_path / "data", universe_path=path), Plain())
+    assert done.page is None
+    assert (tmp_path / "data" / "published" / "latest.json").exists()
+    told = [line for line in closing_lines(done) if line.startswith("trouble: ")]
+    assert len(told) == 1
+    assert "no room in" in told[0]
+    assert "published is whole" in told[0]

@@ -1,0 +1,16 @@
+-- One row per source, item, figure and day on which we learned that stored rows had changed: how many, and by how much
+SELECT
+    known_at::DATE AS known_on,
+    table_name,
+    source,
+    item,
+    column_name,
+    count(*) AS figures,
+    count(*) FILTER (new_value IS NULL) AS withdrawn,
+    min(about_at) AS first_about_at,
+    max(about_at) AS last_about_at,
+    max(abs(new_value - old_value)) AS largest_change,
+    max(abs(new_value / nullif(old_value, 0) - 1)) AS largest_relative_change
+FROM ops.revisions
+GROUP BY ALL
+ORDER BY known_on DESC, figures DESC, table_name, source, item, column_name
