@@ -1,4 +1,7 @@
-"""The daily job: fetch -> land -> build -> publish. `python -m flows.refresh --help` shows its flags."""
+"""The daily job: fetch -> land -> build -> publish -> report -> alert.
+
+`python -m flows.refresh --help` shows its flags.
+"""
 
 import argparse
 import os
@@ -15,10 +18,11 @@ from prefect.settings import PREFECT_LOGGING_LEVEL, PREFECT_SERVER_LOGGING_LEVEL
 from rich.console import Console
 
 from flows import universe as universes
+from flows.aftermath import observed
 from flows.fetching import NothingUsableError
 from flows.job import Job
 from flows.lock import LockedError
-from flows.pipeline import Run, run
+from flows.pipeline import Run
 from flows.runners import Plain, Prefect
 from flows.summary import show
 from schemas.table import InvalidTableError
@@ -40,7 +44,7 @@ def refresh(
     wait: float = 0.0,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return run(job(universe, data, as_of, until, since, wait), Prefect())
+    return observed(job(universe, data, as_of, until, since, wait), Prefect(), is_prefect=True)
 
 
 def job(
@@ -64,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         plain = job(*asked)
         if flags.runner == "plain":
-            done = run(plain, Plain())
+            done = observed(plain, Plain(), is_prefect=False)
         else:
             with quietly():
                 done = refresh(*asked)
