@@ -9,7 +9,7 @@ export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check format docs lock bench rebuild verify sql clean
+.PHONY: help demo live test check format docs lock bench replay rebuild verify sql clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ lock: | $(BIN)/uv ## resolve the dependencies anew, with hashes
 
 bench: $(VENV)/.test ## side-by-side benchmarks
 	@$(BIN)/python -m bench
+
+replay: $(VENV)/.core ## what was known then (AS_OF=2025-10-08T21:00Z)
+	@$(BIN)/python -m flows.replay $(AS_OF) --universe $(UNIVERSE) --data $(DATA)
 
 rebuild: $(VENV)/.core ## throw the warehouse away and rebuild it from the landing zone
 	@$(BIN)/python -m flows.maintain rebuild --data $(DATA)

@@ -5,7 +5,6 @@ what the ledger shows as loaded, by a backfill or by a daily run, is not asked f
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows import universe as universes
+from flows.command import complain, exit_code, parser, quietly
 from flows.fetching import ask
 from flows.job import Job
 from flows.ledger import Outcome, land, load_landed
-from flows.lock import LockedError, one_writer
+from flows.lock import one_writer
 from flows.pipeline import finish
 from flows.plan import requests
-from flows.refresh import FAILURES, Parser, complain, quietly
 from flows.runners import Plain, Prefect, Runner
 from flows.sources import Request
 from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
@@ -153,11 +152,12 @@ def backfill(
     until: date | None = None,
     assets: list[str] | None = None,
     chunk_days: int = CHUNK_DAYS,
+    wait: float = 600.0,
 ) -> Filled:
     """Fetch a range again, in pieces, without what is landed; progress is an artifact of the run."""
     from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-    job = Job(universes.load(universe), data, since=since, until=until, universe_path=universe)
+    job = Job(universes.load(universe), data, since=since, until=until, universe_path=universe, wait=wait)
     artifact = create_progress_artifact(progress=0.0, key="backfill", description="pieces fetched")
     with bar() as show:
 
@@ -182,45 +182,53 @@ def bar() -> Iterator[Show]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Backfill from the command line; 0 if every piece is there, 1 if some failed, 2 for a bad flag."""
-    flags = parser().parse_args(arguments)
-    try:
-        watched = universes.load(flags.universe)
-        if unknown := sorted(set(flags.asset) - set(watched.assets_by_id)):
-            return complain(f"{flags.universe}: has no asset {', '.join(unknown)}", 2)
-        if flags.runner == "plain":
-            job = Job(watched, flags.data, since=flags.since, until=flags.until, universe_path=flags.universe)
-            with bar() as show:
-                done = fill(job, flags.asset, flags.chunk_days, Plain(), show)
-        else:
-            with quietly():
-                done = backfill(
-                    flags.since, flags.universe, flags.data, flags.until, flags.asset, flags.chunk_days
-                )
-    except universes.UniverseError as error:
-        return complain(str(error), 2)
-    except LockedError as error:
-        return complain(str(error), 3)
-    except FAILURES as error:
-        return complain(str(error), 1)
+    """Backfill; 0 if every piece is there, 1 if some failed, 2 for bad input, 3 if locked out."""
+    flags = flags_of(arguments)
+    return exit_code(lambda: filled(flags))
+
+
+def filled(flags: argparse.Namespace) -> int:
+    """Run the backfill as the flags say, and print what it did."""
+    watched = universes.load(flags.universe)
+    if unknown := sorted(set(flags.asset) - set(watched.assets_by_id)):
+        return complain(f"{flags.universe}: has no asset {', '.join(unknown)}", 2)
+    if flags.runner == "plain":
+        job = Job(
+            watched,
+            flags.data,
+            since=flags.since,
+            until=flags.until,
+            universe_path=flags.universe,
+            wait=flags.wait,
+        )
+        with bar() as show:
+            done = fill(job, flags.asset, flags.chunk_days, Plain(), show)
+    else:
+        with quietly():
+            done = backfill(
+                flags.since,
+                flags.universe,
+                flags.data,
+                flags.until,
+                flags.asset,
+                flags.chunk_days,
+                flags.wait,
+            )
     sys.stdout.write(f"{done.fetched} pieces fetched, {done.skipped} were landed already\n")
     for reason in done.failed:
         complain(reason, 1)
     return 1 if done.failed else 0
 
 
-def parser() -> argparse.ArgumentParser:
+def flags_of(arguments: list[str] | None) -> argparse.Namespace:
     """The flags."""
-    made = Parser("python -m flows.backfill", description="Fetch a range of dates again, piece by piece.")
-    data = Path(os.environ.get("COMOVE_DATA", "data"))
-    made.add_argument("--universe", type=Path, default=Path("universe.toml"), help="what is watched")
-    made.add_argument("--data", type=Path, default=data, help="folder of landing zone and warehouse")
+    made = parser("flows.backfill", "Fetch a range of dates again, piece by piece.")
     made.add_argument("--since", type=date.fromisoformat, required=True, help="first date")
     made.add_argument("--until", type=date.fromisoformat, help="last date; default: today")
     made.add_argument("--asset", action="append", default=[], help="only this asset; may be repeated")
     made.add_argument("--chunk-days", type=positive, default=CHUNK_DAYS, help="days in one piece")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
-    return made
+    return made.parse_args(arguments)
 
 
 def positive(text: str) -> int:

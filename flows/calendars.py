@@ -1,7 +1,8 @@
 """Trading calendars as tables: sessions, early closes and daylight saving, from exchange_calendars."""
 
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -40,3 +41,11 @@ def sessions(calendar: str, first_year: int, last_year: int) -> pl.DataFrame:
         .with_columns(gap_days=pl.col("session").diff().dt.total_days().cast(pl.Int32))
         .select(list(polars_schema(core.Sessions)))
     )
+
+
+def local_date(calendar: str, moment: datetime) -> date:
+    """The date of an instant where the exchange is."""
+    import exchange_calendars  # takes more than a second to import
+
+    book = exchange_calendars.get_calendar(calendar, start=f"{moment.year}-01-01", end=f"{moment.year}-12-31")
+    return moment.astimezone(ZoneInfo(str(book.tz))).date()

@@ -10,7 +10,7 @@ from flows.crosscheck import checked
 from flows.intake import take_in
 from flows.job import Job
 from flows.ledger import Outcome, land_attempts, load_landed
-from flows.plan import requests
+from flows.plan import KINDS, requests
 from flows.resume import Known, is_restated, known, resume
 from flows.runners import Runner
 from flows.sources import Answer, Request, SourceError, fetch
@@ -26,7 +26,7 @@ class NothingUsableError(RuntimeError):
 def fetched(job: Job, runner: Runner) -> list[Outcome]:
     """Ask every source; refuse to go on when the study's own pair has no answer at all."""
     stored = stored_before(job)
-    wanted = requests(job.universe, job.run_id, job.now, job.since, job.until)
+    wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
     asked = resume(wanted, stored, job.run_id)
     outcomes = whole_where_restated(ask(asked, job, runner), stored, job, runner)
     outcomes = checked(job.universe, [one for o in outcomes for one in (o, *o.also)], stored)
@@ -82,7 +82,8 @@ def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
     of_pair = [
         one for one in outcomes if (one.request.source, one.request.item, one.request.interval) in pair
     ]
-    if not any(outcome.batch for outcome in of_pair):
+    is_other = bool(outcomes) and not of_pair and job.only != KINDS
+    if not is_other and not any(outcome.batch for outcome in of_pair):
         land_attempts(outcomes, job.zone, job.run_id)
         reasons = "; ".join(dict.fromkeys(str(outcome.error) for outcome in of_pair))
         raise NothingUsableError(

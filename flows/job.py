@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.plan import KINDS
 from flows.universe import Universe
 
 AT_ONCE = timedelta(seconds=0.1)
@@ -22,6 +23,7 @@ class Job:
         since, until: First and last date to fetch, both inclusive.
         universe_path: Where the universe was read from, for a later rebuild.
         wait: Seconds to wait for another run on the same folder.
+        only: Kinds of sources to ask; the others keep what is stored.
     """
 
     universe: Universe
@@ -32,6 +34,7 @@ class Job:
     until: date | None = None
     universe_path: Path | None = None
     wait: float = 0.0
+    only: tuple[str, ...] = KINDS
 
     def after(self, waited: timedelta) -> "Job":
         """The same run, dated to when its turn came, so that runs are dated in their order."""

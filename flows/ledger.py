@@ -13,7 +13,7 @@ from flows.intake import RefusedError
 from flows.sources import Request, SourceError
 from flows.versions import new_versions
 from schemas import TABLES, Table, ops
-from schemas.table import key, name, polars_schema
+from schemas.table import name, polars_schema
 from warehouse import landing
 from warehouse.boundary import boundary
 from warehouse.store import Store
@@ -105,10 +105,7 @@ def versions(outcomes: list[Outcome], model: type[Table], store: Store, loaded_a
     batches = [outcome.batch for outcome in outcomes if outcome.batch]
     if not batches:
         return empty.with_columns(is_new=pl.lit(value=True))
-    about = [column for column in key(model) if column != "known_at"]
-    rows = pl.concat([batch.rows for batch in batches]).unique(
-        [*about, "said_at"], keep="first", maintain_order=True
-    )
+    rows = pl.concat([batch.rows for batch in batches])
     frozen = pl.concat([empty, *(b.frozen.select(empty.columns) for b in batches if b.frozen.height)])
     stored = store.versions_of(model, sorted({outcome.request.source for outcome in outcomes}))
     return new_versions(model, rows, frozen, stored, loaded_at)
@@ -152,6 +149,8 @@ def load_landed(store: Store, zone: Path) -> int:
     pending = [file for file in landing.landed(zone) if file.path not in known]
     for file in pending:
         rows = landing.read(file, zone)
+        if set(landing.replaced(zone / file.path)) & known:  # compacted of what is loaded
+            rows = rows.clear()
         mark = pl.DataFrame(
             [(file.path, name(file.model), file.sha256, rows.height)], polars_schema(ops.Landed), orient="row"
         )

@@ -1,20 +1,28 @@
 """Upkeep: `python -m flows.maintain TASK --data DIR`.
 
-`rebuild` makes the warehouse anew from the landing zone; `verify` hashes again all that was stored.
+`rebuild` makes the warehouse anew from the landing zone, `verify` hashes again all that was stored, `compact`
+makes one landed file of a month's many, `backup` and `restore` copy the landing zone to and from `--place`.
 """
 
 import json
-import os
 import sys
+from argparse import Namespace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prefect import flow
 
 from flows import universe as universes
 from flows.build import build
+from flows.command import exit_code, parser
 from flows.job import Job
 from flows.ledger import load_landed
-from flows.lock import LockedError, one_writer
-from flows.refresh import FAILURES, Parser, complain
+from flows.lock import one_writer
+from warehouse.backup import backup, restore
+from warehouse.boundary import boundary
+from warehouse.compact import compact
 from warehouse.landing import LandingError, sync
 from warehouse.publish import POINTER, publish
 from warehouse.store import Store, StoreError
@@ -76,26 +84,86 @@ def verify(data: Path) -> int:
     return 1 if found else 0
 
 
+def compacted(data: Path, now: datetime, wait: float = 0.0) -> list[str]:
+    """Compact the landing zone and let the warehouse know; returns the new files."""
+    job_zone, warehouse = data / "landing", data / "warehouse.duckdb"
+    with one_writer(data, wait):
+        with Store(warehouse) as store:
+            load_landed(store, job_zone)  # only what is loaded may be compacted
+        made = compact(job_zone, now)
+        boundary("compacted-loaded")
+        with Store(warehouse) as store:
+            load_landed(store, job_zone)
+    return made
+
+
+def rebuild_test(job: Job) -> list[str]:
+    """The tables of `core` and `mart` that a rebuild would make otherwise than they are."""
+    with TemporaryDirectory(dir=job.data) as folder, one_writer(job.data, job.wait):
+        with Store(job.warehouse) as store:
+            wanted = store.digests()
+        with Store(Path(folder) / "rebuilt.duckdb") as store:
+            load_landed(store, job.zone)
+            build(store, job.universe, job.now)
+            found = store.digests()
+    return [
+        table for table in wanted if table.startswith(("core.", "mart.")) and found[table] != wanted[table]
+    ]
+
+
+@flow(name="maintain", persist_result=False)
+def maintain(data: Path = Path("data"), backup_to: str | None = None, wait: float = 600.0) -> dict[str, int]:
+    """Verify every hash, compact the landing zone, try a rebuild, copy what a backup lacks.
+
+    Raises:
+        LandingError: if something stored is not as it was written; it is named, and nothing else is done.
+    """
+    if found := list(broken(data)):
+        raise LandingError("; ".join(found))
+    made = compacted(data, datetime.now(UTC), wait)
+    path = last_universe(data)
+    differing = rebuild_test(Job(universes.load(path), data, universe_path=path, wait=wait))
+    if differing:
+        raise StoreError(f"{data}: a rebuild makes {', '.join(differing)} otherwise; run `make rebuild`")
+    copied = backup(data / "landing", backup_to) if backup_to else 0
+    return {"compacted": len(made), "backed_up": copied}
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag."""
-    parser = Parser("python -m flows.maintain", description="Upkeep of a data folder.")
-    parser.add_argument("task", choices=["rebuild", "verify"])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("COMOVE_DATA", "data")))
-    parser.add_argument("--universe", type=Path, help="default: that of the newest publication")
-    flags = parser.parse_args(arguments)
-    if flags.task == "verify":
-        return verify(flags.data)
-    try:
-        path = flags.universe or last_universe(flags.data)
-        counts = rebuild(Job(universes.load(path), flags.data, now=datetime.now(UTC), universe_path=path))
-    except universes.UniverseError as error:
-        return complain(str(error), 2)
-    except LockedError as error:
-        return complain(str(error), 3)
-    except FAILURES as error:
-        return complain(str(error), 1)
+    """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag, 3 if locked out."""
+    made = parser("flows.maintain", "Upkeep of a data folder.")
+    made.add_argument("task", choices=TASKS)
+    made.add_argument("--place", help="for backup and restore: a folder, or a URI such as s3://bucket/path")
+    made.set_defaults(universe=None)
+    flags = made.parse_args(arguments)
+    if flags.task in ("backup", "restore") and not flags.place:
+        made.error(f"{flags.task} needs --place")
+    return exit_code(lambda: TASKS[flags.task](flags))
+
+
+def rebuilt(flags: Namespace) -> int:
+    """Rebuild, and print the rows per table."""
+    path = flags.universe or last_universe(flags.data)
+    counts = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait))
     sys.stdout.write("".join(f"{table:<24}{count:>12,}\n" for table, count in counts.items()))
     return 0
+
+
+def told(what: str, count: int) -> int:
+    """Say how much was done."""
+    sys.stdout.write(f"{what}: {count}\n")
+    return 0
+
+
+TASKS: dict[str, Callable[[Namespace], int]] = {
+    "rebuild": rebuilt,
+    "verify": lambda flags: verify(flags.data),
+    "compact": lambda flags: told(
+        "compacted files", len(compacted(flags.data, datetime.now(UTC), flags.wait))
+    ),
+    "backup": lambda flags: told("files copied", backup(flags.data / "landing", flags.place)),
+    "restore": lambda flags: told("files restored", restore(flags.place, flags.data / "landing")),
+}
 
 
 if __name__ == "__main__":

@@ -13,15 +13,36 @@ from schemas import raw
 PANEL = 200  # members of an index in one request, each panel one line of the ledger
 
 
+KINDS = ("crypto", "exchange", "macro", "events", "snapshot")
+
+
 def requests(
-    universe: Universe, run_id: str, now: datetime, since: date | None = None, until: date | None = None
+    universe: Universe,
+    run_id: str,
+    now: datetime,
+    since: date | None = None,
+    until: date | None = None,
+    only: tuple[str, ...] = KINDS,
 ) -> list[Request]:
-    """Every request of a run, each with the id of its load; a source that serves two assets is asked once."""
-    wanted = {(r.model, r.source, r.item, r.items, r.interval): r for r in every(universe, now)}
+    """Every request of a run, each with the id of its load; a source that serves two assets is asked once.
+
+    `only` names the kinds that are asked: crypto, exchange (all that is traded there, and breadth), macro,
+    events, snapshot.
+    """
+    asked = (request for request in every(universe, now) if kind_of(request) in only)
+    wanted = {(r.model, r.source, r.item, r.items, r.interval): r for r in asked}
     return [
         replace(request, load_id=f"{run_id}-{number:04d}", since=since, until=until)
         for number, request in enumerate(wanted.values(), start=1)
     ]
+
+
+def kind_of(request: Request) -> str:
+    """The kind of source that a request asks, as a deployment names it."""
+    if request.model is raw.Bars:
+        return "crypto" if request.kind == "crypto" else "exchange"
+    kinds = {raw.Macro: "macro", raw.PolicyEvents: "events", raw.MarketSnapshot: "snapshot"}
+    return kinds.get(request.model, "exchange")
 
 
 def every(universe: Universe, now: datetime) -> Iterator[Request]:

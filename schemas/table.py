@@ -152,8 +152,9 @@ def validate(frame: pl.DataFrame, model: type[Table]) -> pl.DataFrame:
     if not broken.is_empty():
         first = broken.row(0, named=True)
         raise InvalidTableError(
-            f"{name(model)}: {culprit(first, model)} fails {first['check']} ({broken.height} failures); "
-            "the transform that makes this table broke its contract, nothing was written"
+            f"{name(model)}: column {culprit(first, model)} fails {first['check']} "
+            f"({broken.height} failures); the transform that makes this table broke its contract, nothing was "
+            "written"
         )
     return frame
 

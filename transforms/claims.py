@@ -31,6 +31,7 @@ from transforms.claims_sql import (
 )
 from transforms.study import ARTICLE_DAY, Study
 
+MOST_DIGITS = 6
 Figures = tuple[float | None, float | None, float | None]
 Verdict = tuple[str, str]
 Query = Callable[[str], pl.DataFrame]
@@ -68,7 +69,7 @@ def above(bar: float, *, form: str = ".2f", negligible: float | None = None) -> 
         _, low, high = figures
         if low is None or high is None:
             return "undecided", "there are not enough data to say"
-        said = f"between {low:{form}} and {high:{form}}"
+        said = f"between {apart(low, bar, form)} and {apart(high, floor, form)}"
         if low > bar:
             return "held", f"the data put it {said}, all of it above {bar:{form}}"
         if high < floor:
@@ -76,6 +77,15 @@ def above(bar: float, *, form: str = ".2f", negligible: float | None = None) -> 
         return "undecided", f"the data allow anything {said}, on both sides of {bar:{form}}"
 
     return judge
+
+
+def apart(value: float, bar: float, form: str) -> str:
+    """A value with as many digits as it takes to tell it from the bar."""
+    digits = int(form[-2])
+    while digits < MOST_DIGITS and f"{value:{form}}" == f"{bar:{form}}" and value != bar:
+        digits += 1
+        form = f"{form[:-2]}{digits}{form[-1]}"
+    return f"{value:{form}}"
 
 
 def below(bar: float) -> Callable[[Figures], Verdict]:
@@ -138,7 +148,7 @@ CLAIMS: tuple[Claim, ...] = (
         "stronger_in_risk_on",
         "The link is stronger in risk-on phases than otherwise.",
         STRONGER_IN_RISK_ON,
-        above(0.0, form="+.3f"),
+        above(0.0, form="+.2f"),
         "difference of correlations",
         "difference",
         block=60,
@@ -147,7 +157,7 @@ CLAIMS: tuple[Claim, ...] = (
         "weaker_in_crypto_events",
         "The link is weaker in the 30 sessions after a shock that only {target} had.",
         LOOSER_AFTER_SHOCKS,
-        above(0.0, form="+.3f"),
+        above(0.0, form="+.2f"),
         "difference of correlations (other sessions minus after shocks)",
         "difference",
         block=60,

@@ -67,7 +67,7 @@ def same_instant_closes(bars: Frame, sessions: Frame) -> Frame:
     hourly = bars.filter((pl.col("interval") == "1h") & pl.col("close").is_not_null()).with_columns(
         price_at=pl.col("opened_at") + HOUR
     )
-    ends = sessions.select("session", "close_at", open_at=pl.col("close_at").shift(1)).sort("close_at")
+    ends = sessions.sort("close_at").select("session", "close_at", open_at=pl.col("close_at").shift(1))
     return (
         hourly.sort("price_at")
         .join_asof(ends, left_on="price_at", right_on="close_at", strategy="forward")

@@ -42,7 +42,7 @@ def signals(
     study's benchmark. Where either side has a condition false, it is false, even if the other is unknown.
     """
     links = link(correlations, study)
-    grid = links.select("session").unique()
+    grid = closes.filter(pl.col("convention") == SESSION_CLOSE).select("session").unique()
     sides = per_asset(grid, indicators, closes, listings)
     return (
         links.join(sides, on=["asset", "session"], how="left")
@@ -135,8 +135,8 @@ def rises() -> Expr:
 
 def swells(volume: Expr) -> Expr:
     """5-session mean volume above the 20-session mean; an index that reports only zeros has no volume."""
-    long = volume.rolling_mean(20)
-    return pl.when(long > 0).then(volume.rolling_mean(5) > long)
+    short, long = (volume.rolling_mean(n, weights=[1.0] * n) for n in (5, 20))  # weights: no running sums
+    return pl.when(long > 0).then(short > long)
 
 
 def is_quiet() -> Expr:

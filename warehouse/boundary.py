@@ -15,6 +15,9 @@ STEPS = (
     "exported",
     "database-replaced",
     "published",
+    "compacted",
+    "compacted-loaded",
+    "compacted-deleted",
 )
 
 

@@ -4,17 +4,22 @@
 """
 
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas import BY_NAME, Table
 from schemas.table import conform, name
 from warehouse.boundary import boundary
+
+REPLACES = "comove.replaces"
+COMPACTED = "month="
 
 
 class LandingError(RuntimeError):
@@ -30,8 +35,17 @@ class Landed:
     sha256: str
 
 
-def land(frame: pl.DataFrame, model: type[Table], provider: str, run_id: str, zone: Path) -> Path:
+def land(
+    frame: pl.DataFrame,
+    model: type[Table],
+    provider: str,
+    run_id: str,
+    zone: Path,
+    replaces: Iterable[str] = (),
+) -> Path:
     """Write a frame as one immutable file: temporary, fsynced, hashed, renamed; returns its path.
+
+    `replaces` are the files whose rows it holds, by path and so with their hashes; they are part of the file.
 
     Raises:
         LandingError: if the disk refuses; the temporary file is gone and nothing that was landed is touched.
@@ -40,7 +54,9 @@ def land(frame: pl.DataFrame, model: type[Table], provider: str, run_id: str, zo
     temporary = folder / f".{run_id}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(temporary, compression="zstd", statistics=True)
+        frame.write_parquet(
+            temporary, compression="zstd", statistics=True, metadata={REPLACES: json.dumps([*replaces])}
+        )
         sync(temporary)
         boundary("landing-written")
         target = folder / f"{run_id}-{sha256(temporary)}.parquet"
@@ -58,9 +74,15 @@ def land(frame: pl.DataFrame, model: type[Table], provider: str, run_id: str, zo
 
 
 def landed(zone: Path) -> Iterator[Landed]:
-    """Every landed file, in the order of the runs; leftovers of a killed run are not among them."""
+    """Every landed file, in the order of the runs.
+
+    Leftovers of a killed run are not among them, nor are files whose rows a compacted one holds as well.
+    """
     paths = sorted(zone.glob("*/*/*.parquet"), key=lambda path: (path.name, path.parent))
+    gone = {old for path in paths if is_compacted(path) for old in replaced(path)}
     for path in paths:
+        if str(path.relative_to(zone)) in gone:
+            continue
         model = BY_NAME.get(path.parts[-3])
         if model is None:
             raise LandingError(
@@ -83,6 +105,24 @@ def read(file: Landed, zone: Path) -> pl.DataFrame:
             "restore the file from a backup or move it away and fetch its range again"
         )
     return conform(pl.scan_parquet(path), file.model).collect()
+
+
+def is_compacted(path: Path) -> bool:
+    """Whether a file's name says that it holds the rows of others."""
+    return path.name.startswith(COMPACTED)
+
+
+def replaced(path: Path) -> list[str]:
+    """The files, relative to the landing zone, whose rows a file holds; none for one that a run landed.
+
+    Raises:
+        LandingError: if the file cannot be read.
+    """
+    try:
+        said = (pq.read_metadata(path).metadata or {}).get(REPLACES.encode(), b"[]")
+        return [str(old) for old in json.loads(said)]
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise LandingError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
 
 
 def rows(file: Landed, zone: Path) -> int:

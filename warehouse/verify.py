@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.landing import LandingError, landed, sha256
+from warehouse.landing import LandingError, is_compacted, landed, replaced, sha256
 from warehouse.manifest import MANIFEST, Content, SealError, unsealed
 from warehouse.publish import DATABASE, POINTER
 from warehouse.reader import connect
@@ -38,7 +38,8 @@ def broken_landing(data: Path) -> Iterator[str]:
     for path, file in files.items():
         if sha256(zone / path) != file.sha256:
             yield f"{zone / path}: its bytes are not those that were landed; restore it from a backup"
-    for path in sorted(set(loaded(data)) - set(files)):
+    compacted = {old for path in files if is_compacted(zone / path) for old in replaced(zone / path)}
+    for path in sorted(set(loaded(data)) - set(files) - compacted):
         yield f"{zone / path}: was landed and is gone; restore it from a backup"
 
 

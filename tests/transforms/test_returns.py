@@ -116,6 +116,15 @@ def test_returns_are_total_with_the_dividend_inside():
     assert made == [(FRI, pytest.approx(0.0), 1), (MON, pytest.approx(0.0), 3)]
 
 
+def test_a_stand_in_source_with_another_adjustment_invents_no_return():
+    # The price stood still. The first source takes later dividends out of its adjusted close, the second not.
+    served = {THU: (100.0, 80.0), FRI: (100.0, 100.0), MON: (100.0, 80.0), TUE: (100.0, 80.0)}
+    source = pl.when(pl.col("session") == FRI).then(pl.lit("b")).otherwise(pl.lit("a"))
+    made = table(closes(("SPY", "session_close", served)).with_columns(source=source))
+    for value in made["log_return"].drop_nulls():  # unknown would do as well
+        assert value == pytest.approx(0.0, abs=0.01)
+
+
 def test_the_conventions_are_never_mixed():
     other = ("ETH", "utc_day", {THU: 1.0, FRI: 2.0, MON: 4.0, TUE: 8.0})
     made = table(closes(ETH, other))

@@ -1,0 +1,54 @@
+"""The run after the close: nothing on a day without a session, otherwise once its last bars are final."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows import calendars
+from flows import universe as universes
+from flows.refresh import refresh
+from flows.universe import Universe
+from transforms.finality import daily_final_at
+
+DEFAULT_SETTLING = timedelta(minutes=30)
+
+
+@flow(name="close", persist_result=False)
+def close(
+    universe: Path = Path("universe.toml"), data: Path = Path("data"), wait: float = 600.0
+) -> State[Any]:
+    """Refresh once today's session is final; Completed as "NoSession" where the calendar has none today."""
+    now = datetime.now(UTC)
+    final_at = final_today(universes.load(universe), now)
+    if final_at is None:
+        return Completed(name="NoSession", message="no session")
+    time.sleep(max(0.0, (final_at - now).total_seconds()))
+    refresh(universe, data, wait=wait)
+    return Completed(message="published")
+
+
+def final_today(universe: Universe, now: datetime) -> datetime | None:
+    """When the last daily bar of today's session on the study calendar is final; None without a session.
+
+    Today is the date where the exchange is. Early closes and the later prices of the VIX are allowed for.
+    """
+    calendar = universe.study.calendar
+    today = calendars.local_date(calendar, now)
+    session = calendars.sessions(calendar, today.year, today.year).filter(pl.col("session") == today)
+    if session.is_empty():
+        return None
+    finals: list[pl.DataFrame] = [
+        session.select(daily_final_at(pl.col("close_at"), pl.lit(asset.kind), pl.lit(source.settle_minutes)))
+        for asset in universe.asset
+        if asset.calendar == calendar
+        for source in asset.sources
+        if source.interval == "1d"
+    ]
+    moments: list[datetime] = [final.item() for final in finals]
+    return max(moments, default=session["close_at"][0] + DEFAULT_SETTLING)

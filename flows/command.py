@@ -1,0 +1,89 @@
+"""What the commands share: their flags, their exit codes, and one line for every error."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from flows.fetching import NothingUsableError
+from flows.lock import LockedError
+from flows.universe import UniverseError
+from schemas.table import InvalidTableError
+from warehouse.landing import LandingError
+from warehouse.publish import PublishError
+from warehouse.store import StoreError
+
+DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT = 0, 1, 2, 3
+FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
+WIDTH = 110  # of what is not written to a terminal
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse with errors on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to look."""
+        self.exit(BAD_INPUT, f"comove: {message}; see --help\n")
+
+
+def parser(program: str, description: str) -> Parser:
+    """A parser with the flags that every command has."""
+    made = Parser(f"python -m {program}", description=description)
+    data = Path(os.environ.get("COMOVE_DATA", "data"))
+    made.add_argument(
+        "--universe", type=Path, default=Path("universe.toml"), help="what is watched (a TOML file)"
+    )
+    made.add_argument(
+        "--data", type=Path, default=data, help="folder of landing zone, warehouse and publication"
+    )
+    made.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run on the folder")
+    return made
+
+
+def instant(text: str) -> datetime:
+    """An ISO instant with its time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f'"{text}" has no time zone; write 2025-10-08T21:00Z')
+    return moment.astimezone(UTC)
+
+
+def exit_code(action: Callable[[], int]) -> int:
+    """The action's own code, or that of the error that ended it, told on one line."""
+    try:
+        return action()
+    except UniverseError as error:
+        return complain(str(error), BAD_INPUT)
+    except LockedError as error:
+        return complain(str(error), LOCKED_OUT)
+    except FAILURES as error:
+        return complain(str(error), NOTHING_CHANGED)
+
+
+def complain(text: str, code: int) -> int:
+    """One line on stderr."""
+    sys.stderr.write(f"comove: {' '.join(text.split())}\n")
+    return code
+
+
+def console() -> Console:
+    """Standard output, of a fixed width where it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without Prefect's log, because the command's own output says it all."""
+    from prefect.logging.configuration import setup_logging  # two seconds that a plain run need not wait
+    from prefect.settings import PREFECT_LOGGING_LEVEL, PREFECT_SERVER_LOGGING_LEVEL, temporary_settings
+
+    level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
+        setup_logging(incremental=False)
+        yield

@@ -1,0 +1,85 @@
+"""What was known then, built beside the live copy, and what was revised since.
+
+`python -m flows.replay 2025-10-08T21:00Z --universe FILE --data DIR`.
+"""
+
+import sys
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow
+from rich.console import Console
+from rich.text import Text
+
+from flows.command import console, exit_code, instant, parser
+from flows.job import Job
+from flows.pipeline import Run, run
+from flows.refresh import job
+from flows.runners import Plain, Prefect
+from flows.summary import LINK, link_table, plain_table
+from warehouse.reader import connect
+
+LATER = """
+SELECT table_name, source, item, column_name, count(*) AS figures, min(known_at)::DATE, max(known_at)::DATE
+FROM ops.revisions WHERE known_at > $1
+GROUP BY ALL ORDER BY figures DESC, table_name, source, item, column_name
+"""
+
+
+@flow(name="replay", persist_result=False)
+def replay(
+    as_of: datetime, universe: Path = Path("universe.toml"), data: Path = Path("data"), wait: float = 600.0
+) -> Run:
+    """Build and publish what was known at an instant, in a folder of its own below the data folder."""
+    return run(job(universe, data, as_of, None, None, wait, None), Prefect())
+
+
+def show(done: Run, page: Console) -> None:
+    """Print the headline of that day, and what was revised since."""
+    study, past, asked = done.job.universe.study, done.job.home, done.job
+    with closing(connect(past)) as con:
+        table = link_table(con.execute(LINK, [study.target, study.benchmark]).fetchall(), done)
+    title, table.title = table.title, None
+    page.print(
+        Text(f"As known at {asked.as_of:%Y-%m-%d %H:%M} UTC", "bold"), Text(str(title)), table, sep="\n"
+    )
+    revised = plain_table(
+        "Since then revised", ["table", "source", "item", "figure", ">changes", "from", "to"]
+    )
+    for row in later_revisions(asked):
+        revised.add_row(*(Text(str(value)) for value in row))
+    page.print(Text("\nSince then revised", "bold") if revised.rows else Text("\nnothing was revised since"))
+    revised.title = None
+    if revised.rows:
+        page.print(revised)
+    page.print(Text(f"files:   {past / 'published'}"), soft_wrap=True)
+
+
+def later_revisions(asked: Job) -> list[tuple[object, ...]]:
+    """Per series and figure: how many values changed after the instant, as the live copy knows."""
+    try:
+        with closing(connect(asked.data)) as con:
+            return con.execute(LATER, [asked.as_of]).fetchall()
+    except FileNotFoundError:
+        return []
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Replay; the exit codes are those of `flows.refresh`."""
+    made = parser("flows.replay", "Build what was known at an instant, beside the live copy.")
+    made.add_argument("as_of", type=instant, help="an instant, e.g. 2025-10-08T21:00Z")
+    flags = made.parse_args(arguments)
+
+    def once() -> int:
+        show(
+            run(job(flags.universe, flags.data, flags.as_of, None, None, flags.wait, None), Plain()),
+            console(),
+        )
+        return 0
+
+    return exit_code(once)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

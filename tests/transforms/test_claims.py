@@ -1,0 +1,410 @@
+"""The rules on hand-made figures, the queries on what was published, verdicts where the truth is known."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from flows import calendars
+from flows.build import compute
+from flows.universe import load
+from schemas import Table, core, mart, raw
+from schemas.mart.decisions import CLAIM_VERDICTS
+from schemas.table import name, polars_schema, validate
+from transforms.claims import CLAIMS, above, below, claims, filled, judged, measured, near
+from transforms.study import ARTICLE_DAY, Study
+from warehouse.publish import DATABASE
+from warehouse.reader import connect
+from warehouse.store import Store, views
+
+ROOT = Path(__file__).parents[2]
+STUDY = Study("AAA", "BBB", (), "XNYS", (30, 60, 90), 0.5, (("AAA", "BBB"),))
+NAMES = {"AAA": "First Fund", "BBB": "Second Index", "VIX": "Fear"}
+BY_ID = {claim.claim_id: claim for claim in CLAIMS}
+
+# The rules
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ((0.7, 0.51, 0.8), "held"),
+        ((0.7, 0.5, 0.8), "undecided"),  # the bar itself is not above it
+        ((0.5, 0.3, 0.6), "undecided"),
+        ((0.3, 0.1, 0.5), "undecided"),
+        ((0.3, 0.1, 0.49), "not held"),
+        ((0.7, None, None), "undecided"),
+        ((None, None, None), "undecided"),
+    ],
+)
+def test_a_claim_above_a_bar_needs_the_whole_interval(figures, verdict):
+    assert above(0.5)(figures)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ((0.3, 0.1, 0.49), "held"),
+        ((0.3, 0.1, 0.5), "undecided"),
+        ((0.7, 0.51, 0.8), "not held"),
+        ((None, None, None), "undecided"),
+    ],
+)
+def test_a_claim_below_a_bar_is_the_reverse(figures, verdict):
+    assert below(0.5)(figures)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ((0.1, 0.01, 0.15), "held"),
+        ((0.1, -0.05, 0.19), "not held"),  # on both sides of the bar, but too small to matter
+        ((0.1, -0.05, 0.2), "undecided"),
+        ((-0.1, -0.3, -0.05), "not held"),
+    ],
+)
+def test_a_claim_fails_where_even_its_upper_end_is_negligible(figures, verdict):
+    assert above(0.0, negligible=0.2)(figures)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("figure", "verdict"),
+    [
+        (58.26, "held"),
+        (58.7, "held"),
+        (57.8, "held"),
+        (58.8, "not held"),
+        (57.7, "not held"),
+        (None, "undecided"),
+    ],
+)
+def test_a_printed_figure_is_held_against_the_record_of_its_day(figure, verdict):
+    found, explanation = near(58.26, tolerance=0.5)((figure, None, None))
+    assert found == verdict
+    assert ("58.26" in explanation) == (figure is not None)
+
+
+def test_explanations_give_the_interval_and_the_bar_in_the_figures_own_form():
+    held = above(0.05, form=".0%")((0.2, 0.1, 0.3))[1]
+    assert held == "the data put it between 10% and 30%, all of it above 5%"
+    assert "all of it below 0.50" in above(0.5)((0.1, 0.0, 0.2))[1]
+    assert "on both sides of +0.000" in above(0.0, form="+.3f")((0.1, -0.1, 0.2))[1]
+    assert above(0.0)((None, None, None))[1] == "there are not enough data to say"
+
+
+def test_ids_are_unique_and_every_claim_is_in_the_documentation():
+    assert len(BY_ID) == len(CLAIMS)
+    text = (ROOT / "docs" / "claims.md").read_text()
+    assert [claim for claim in BY_ID if f"`{claim}`" not in text] == []
+    statistics = {claim.statistic for claim in CLAIMS}
+    assert statistics == {None, "mean", "difference"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "block"),
+    [
+        ("above_060_in_risk_on", 60),
+        ("persistent_since_2021", 60),
+        ("stronger_in_risk_on", 60),
+        ("weaker_in_crypto_events", 30),
+        ("volume_and_breadth_confirm", 10),
+        ("breakout_after_quiet", 20),
+        ("liquidity_helps", 20),
+    ],
+)
+def test_blocks_are_not_shorter_than_the_overlap_of_the_values(claim, block):
+    assert BY_ID[claim].block >= block
+
+
+# What a query's answer becomes
+
+
+def series(values, is_in=None):
+    days = [date(2025, 1, 1 + n) for n in range(len(values))]
+    marks = {} if is_in is None else {"is_in": pl.Series(is_in, dtype=pl.Boolean)}
+    return pl.DataFrame({"session": days, "value": pl.Series(values, dtype=pl.Float64), **marks})
+
+
+def test_a_mean_leaves_out_what_is_unknown():
+    figures = measured(BY_ID["momentum_agrees"], series([1.0, None, 0.0, 1.0, 1.0]))
+    assert figures == (0.75, None, None)  # five sessions are fewer than two blocks
+
+
+def test_a_difference_leaves_out_sessions_whose_value_or_side_is_unknown():
+    answer = series([1.0, 2.0, 6.0, None, 99.0], [True, False, True, True, None])
+    assert measured(BY_ID["liquidity_helps"], answer) == (1.5, None, None)
+
+
+@pytest.mark.parametrize("side", [True, False])
+def test_a_difference_with_an_empty_side_has_no_figure(side):
+    assert measured(BY_ID["liquidity_helps"], series([1.0, 2.0], [side] * 2)) == (None, None, None)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.claim_id)
+def test_no_data_give_no_figure_and_no_verdict(claim):
+    empty = series([], []) if claim.statistic else pl.DataFrame(schema=["figure", "lo95", "hi95"])
+    figures = measured(claim, empty)
+    assert figures == (None, None, None)
+    assert claim.rule(figures)[0] == "undecided"
+
+
+def test_the_interval_of_a_mean_lies_round_it_and_repeats():
+    days = pl.date_range(date(2020, 1, 1), date(2021, 1, 1), eager=True)
+    values = np.random.default_rng(1).random(len(days))
+    answer = pl.DataFrame({"session": days, "value": values})
+    figure, low, high = measured(BY_ID["momentum_agrees"], answer)
+    assert figure == pytest.approx(values.mean())
+    assert low < figure < high
+    backwards = measured(BY_ID["momentum_agrees"], answer.reverse())
+    assert backwards == (figure, low, high)  # a query may answer in any order
+
+
+# The queries
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.claim_id)
+def test_a_query_names_nothing_but_the_ids_of_the_study_and_our_own_words(claim):
+    sql = filled(claim.sql, STUDY, date(2024, 5, 6))
+    assert "{" not in sql
+    assert "}" not in sql
+    words = {"session_close", "volatility", "sma_200", "2024-05-06", "2021-01-01", "2025-10-08"}
+    assert set(re.findall("'([^']*)'", sql)) <= {"AAA", "BBB"} | words
+
+
+@pytest.fixture(scope="module")
+def published(sample_data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    con = connect(sample_data)
+    yield con
+    con.close()
+
+
+@pytest.fixture(scope="module")
+def stored(published: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    return published.sql("FROM mart.claims").pl()
+
+
+def test_every_claim_is_judged_on_the_articles_day_and_on_the_newest_session(
+    stored: pl.DataFrame, published: duckdb.DuckDBPyConnection
+) -> None:
+    newest = published.sql("SELECT max(session) FROM mart.signals").fetchall()[0][0]
+    expected = [(day, claim.claim_id) for day in (ARTICLE_DAY, newest) for claim in CLAIMS]
+    assert stored.select("as_of_session", "claim_id").rows() == expected
+    assert newest > ARTICLE_DAY
+
+
+@pytest.mark.parametrize("claim_id", list(BY_ID))
+def test_anyone_who_runs_the_question_gets_the_figure(
+    claim_id: str, stored: pl.DataFrame, published: duckdb.DuckDBPyConnection
+) -> None:
+    for row in stored.filter(claim_id=claim_id).iter_rows(named=True):
+        answer = published.sql(row["question_sql"]).pl()
+        found = answer["figure"][0] if answer.height else None
+        if row["figure"] is None:
+            assert found is None
+        else:
+            assert found == pytest.approx(row["figure"], rel=0, abs=1e-9)
+
+
+def test_every_row_says_its_claim_and_its_verdict_in_whole_sentences(stored: pl.DataFrame) -> None:
+    for row in stored.iter_rows(named=True):
+        assert row["verdict"] in CLAIM_VERDICTS
+        assert row["claim"].endswith(".")
+        for text in (row["claim"], row["explanation"], row["unit"]):
+            assert len(text) > 6
+            assert not re.search(r"[{}]|\bnan\b|\bNone\b", text)
+        if row["lo95"] is not None and row["claim_id"] != "reaction_takes_days_to_weeks":
+            assert row["lo95"] <= row["figure"] <= row["hi95"]
+    assert stored["claim"].str.contains("Ethereum").any()
+    assert stored["claim"].str.contains("Russell 2000").any()
+
+
+def test_a_verdict_follows_from_the_stored_interval(stored: pl.DataFrame) -> None:
+    for row in stored.iter_rows(named=True):
+        figures = (row["figure"], row["lo95"], row["hi95"])
+        assert BY_ID[row["claim_id"]].rule(figures) == (row["verdict"], row["explanation"])
+
+
+LOOKS_AHEAD = {"volume_and_breadth_confirm": 10, "breakout_after_quiet": 20, "liquidity_helps": 20}
+
+
+@pytest.mark.parametrize("claim", [claim for claim in CLAIMS if claim.statistic], ids=lambda c: c.claim_id)
+def test_the_series_behind_a_claim_ends_with_the_day_and_looks_no_further(
+    claim, sample_data: Path, published: duckdb.DuckDBPyConnection
+) -> None:
+    study = load(ROOT / "samples" / "universe.toml").study_parameters
+    answer = published.sql(filled(claim.sql, study, ARTICLE_DAY)).pl().drop_nulls()
+    assert answer["session"].is_unique().all()
+    sessions = published.sql(
+        f"SELECT session FROM core.sessions WHERE calendar = 'XNYS' AND session <= DATE '{ARTICLE_DAY}' "
+        "ORDER BY session"
+    ).pl()["session"]
+    last = sessions[-1 - LOOKS_AHEAD.get(claim.claim_id, 0)]
+    assert answer["session"].max() <= last
+    assert answer.height > 500
+
+
+def restrict(con: duckdb.DuckDBPyConnection, source: Path, day: date) -> None:
+    """Fill a database with the published tables as they were on a day, in the same schemas."""
+    con.execute(f"ATTACH '{source}' AS published (READ_ONLY)")
+    tables = con.execute(
+        "SELECT schema_name, table_name, list(column_name) FROM duckdb_columns() "
+        "WHERE database_name = 'published' AND schema_name IN ('core', 'mart') AND NOT internal "
+        "AND table_name NOT IN (SELECT view_name FROM duckdb_views()) GROUP BY ALL"
+    ).fetchall()
+    for schema, table, columns in tables:
+        dated = [c for c in ("session", "as_of_session", "captured_on") if c in columns]
+        limits = " AND ".join(f"{column} <= DATE '{day}'" for column in dated) or "true"
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        con.execute(f"CREATE TABLE {schema}.{table} AS FROM published.{schema}.{table} WHERE {limits}")
+    view, _, query = next(one for one in views() if one[0] == "mart.indicators_wide")
+    con.execute(f"CREATE VIEW {view} AS {query}")
+
+
+def test_nothing_after_the_day_is_used(sample_data: Path, stored: pl.DataFrame) -> None:
+    universe = load(ROOT / "samples" / "universe.toml")
+    names = {asset.id: asset.name for asset in universe.asset}
+    with duckdb.connect() as con:
+        restrict(con, sample_data / "published" / DATABASE, ARTICLE_DAY)
+        rows = list(judged(lambda sql: con.sql(sql).pl(), universe.study_parameters, names, ARTICLE_DAY))
+    made = pl.DataFrame(rows, schema=polars_schema(mart.Claims))
+    expected = stored.filter(as_of_session=ARTICLE_DAY)
+    assert expected.drop_nulls("figure").height >= 13
+    assert_frame_equal(made, expected, abs_tol=1e-9)
+
+
+# Universes whose truth is known
+
+
+def prices(rng, r, length):
+    """Levels of two assets whose returns have a correlation of r, and of a volatility index of its own."""
+    common, own, fear = rng.standard_t(6, (3, length)) * 0.01
+    moves = {"BBB": common, "AAA": r * common + np.sqrt(1 - r**2) * own, "VIX": 3 * fear}
+    return {asset: 100 * np.exp(np.cumsum(move)) for asset, move in moves.items()}
+
+
+def synthetic(folder: Path, levels: dict, kinds: dict[str, str]) -> pl.DataFrame:
+    """`mart.claims` of daily prices, made by the build's own transforms and queries."""
+    sessions = calendars.sessions("XNYS", 2020, 2026)
+    length = len(next(iter(levels.values())))
+    traded = sessions.filter(pl.col("session") <= date(2026, 3, 31)).tail(length)
+    last = datetime(2026, 4, 1, tzinfo=UTC)
+    listed = {"calendar": "XNYS", "currency": "USD", "volume_unit": "shares", "price_basis": "raw"}
+    listings = [
+        {
+            "asset": a,
+            "name": a,
+            "kind": kinds[a],
+            **listed,
+            "source": "made up",
+            "symbol": a,
+            "interval": "1d",
+        }
+        | {"rank": 0, "settle_minutes": 30}
+        for a in levels
+    ]
+    bars = pl.concat(
+        traded.select(
+            pl.lit("made up").alias("source"),
+            pl.lit(asset).alias("symbol"),
+            pl.lit("1d").alias("interval"),
+            opened_at="open_at",
+            known_at="close_at",
+            open=pl.Series(level),
+            high=pl.Series(level * 1.01),
+            low=pl.Series(level * 0.99),
+            close=pl.Series(level),
+            adj_close=pl.lit(None, pl.Float64),
+            volume=pl.Series(1000.0 + np.arange(length) % 37),
+            is_known_at_assumed=pl.lit(value=True),
+            load_id=pl.lit("1"),
+        )
+        for asset, level in levels.items()
+    )
+    given = {
+        core.Listings: pl.DataFrame(listings, schema=polars_schema(core.Listings)),
+        core.Panels: pl.DataFrame(schema=polars_schema(core.Panels)),
+        core.Series: pl.DataFrame(schema=polars_schema(core.Series)),
+        core.Sessions: sessions,
+    }
+
+    def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
+        is_bars = model is raw.Bars and not is_revised
+        return bars if is_bars else pl.DataFrame(schema=polars_schema(model))
+
+    made, _ = compute(read, given, STUDY, last)
+    with Store(folder / "warehouse.duckdb") as store:
+        store.replace(made, lambda query: {mart.Claims: claims(query, STUDY, NAMES)})
+        return validate(store.read(mart.Claims), mart.Claims)
+
+
+KINDS = {"AAA": "etf", "BBB": "index", "VIX": "volatility"}
+LENGTH = 1300  # sessions, from the beginning of 2021 on
+
+
+def verdicts(made):
+    return dict(
+        made.filter(pl.col("as_of_session") == pl.col("as_of_session").max())
+        .select("claim_id", "verdict")
+        .rows()
+    )
+
+
+def test_between_independent_series_no_strength_and_hardly_anything_else_is_found(tmp_path: Path) -> None:
+    by_bootstrap = [claim.claim_id for claim in CLAIMS if claim.statistic]
+    held = []
+    for seed in (101, 202, 303):
+        levels = prices(np.random.default_rng(seed), 0.0, LENGTH)
+        found = verdicts(synthetic(tmp_path / str(seed), levels, KINDS))
+        for claim in ("strong_60", "strong_90", "persistent_since_2021", "reaction_takes_days_to_weeks"):
+            assert found[claim] == "not held", claim
+        assert found["strong_30"] != "held"  # 30 returns leave an interval of 0.7, and so may not decide
+        assert found["decoupled_later"] == "held"
+        held += [found[claim] == "held" for claim in by_bootstrap]
+    assert len(held) == 27
+    assert sum(held) <= 4  # each errs upwards in about one universe of thirty
+
+
+def test_a_planted_link_is_found_strong_and_persistent(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, prices(np.random.default_rng(404), 0.85, LENGTH), KINDS)
+    found = verdicts(made)
+    for claim in ("strong_30", "strong_60", "strong_90", "persistent_since_2021", "momentum_agrees"):
+        assert found[claim] == "held", claim
+    assert found["decoupled_later"] == "not held"
+    assert found["reaction_takes_days_to_weeks"] == "not held"  # it is at once, not later
+    sentence = made.filter(claim_id="strong_60")["claim"][0]
+    assert "First Fund" in sentence
+    assert "Second Index" in sentence
+
+
+def test_figures_of_one_claim_do_not_depend_on_how_many_volatility_indices_are_watched(
+    tmp_path: Path,
+) -> None:
+    levels = prices(np.random.default_rng(505), 0.5, LENGTH)
+    alone = synthetic(tmp_path / "alone", levels, KINDS)
+    second = {**levels, "VXN": 5000 * levels["VIX"][::-1]}
+    both = synthetic(tmp_path / "both", second, {**KINDS, "VXN": "volatility"})
+    columns = ["claim_id", "as_of_session", "figure"]
+    assert_frame_equal(both.select(columns), alone.select(columns), abs_tol=1e-9)
+
+
+def test_before_the_article_only_the_newest_session_is_judged() -> None:
+    answers = {"max(session)": pl.DataFrame({"newest": [date(2024, 1, 5)]})}
+
+    def query(sql: str) -> pl.DataFrame:
+        empty = pl.DataFrame(schema=["session", "value", "is_in", "figure", "lo95", "hi95"])
+        return next((answer for part, answer in answers.items() if part in sql), empty)
+
+    assert claims(query, STUDY, NAMES)["as_of_session"].unique().to_list() == [date(2024, 1, 5)]
+
+
+def test_without_signals_there_are_no_claims() -> None:
+    made = claims(lambda _: pl.DataFrame({"newest": [None]}, schema={"newest": pl.Date}), STUDY, NAMES)
+    assert made.is_empty()
+    assert made.schema == polars_schema(mart.Claims)
+    assert name(mart.Claims) == "mart.claims"
