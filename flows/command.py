@@ -17,10 +17,18 @@ from flows.universe import UniverseError
 from schemas.table import InvalidTableError
 from warehouse.landing import LandingError
 from warehouse.publish import PublishError
-from warehouse.store import StoreError
+from warehouse.store import DatabaseError, StoreError
 
 DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT = 0, 1, 2, 3
-FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
+FAILURES = (
+    NothingUsableError,
+    LandingError,
+    StoreError,
+    PublishError,
+    InvalidTableError,
+    DatabaseError,
+    OSError,
+)
 WIDTH = 110  # of what is not written to a terminal
 
 

@@ -24,7 +24,7 @@ from warehouse.backup import backup, restore
 from warehouse.boundary import boundary
 from warehouse.compact import compact
 from warehouse.landing import LandingError, sync
-from warehouse.publish import POINTER, publish
+from warehouse.publish import POINTER, publish, refuse_log_beside
 from warehouse.store import Store, StoreError
 from warehouse.verify import broken
 
@@ -53,6 +53,7 @@ def rebuild_alone(job: Job) -> dict[str, int]:
     with Store(fresh) as store:
         load_landed(store, job.zone)
         build(store, job.universe, job.now)
+    refuse_log_beside(fresh)
     remove(job.warehouse)
     fresh.replace(job.warehouse)
     sync(job.data)

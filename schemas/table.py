@@ -114,7 +114,7 @@ def polars_schema(model: type[Table]) -> dict[str, pl.DataType]:
 
 
 def conform(frame: pl.LazyFrame, model: type[Table]) -> pl.LazyFrame:
-    """The model's columns in its order, cast without loss; a missing nullable column becomes null."""
+    """The model's columns in its order, cast to its types; a missing nullable column becomes null."""
     present = frame.collect_schema().names()
     return frame.select(
         (pl.col(column.name) if column.name in present or not column.is_nullable else pl.lit(None))
@@ -153,8 +153,8 @@ def validate(frame: pl.DataFrame, model: type[Table]) -> pl.DataFrame:
         first = broken.row(0, named=True)
         raise InvalidTableError(
             f"{name(model)}: column {culprit(first, model)} fails {first['check']} "
-            f"({broken.height} failures); the transform that makes this table broke its contract, nothing was "
-            "written"
+            f"({broken.height} failures); the transform that makes this table broke its contract, "
+            "nothing was written"
         )
     return frame
 

@@ -69,10 +69,10 @@ def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: in
     total, inside, sum_inside = drawn[:, :1], drawn[:, 1 : width + 1], drawn[:, width + 1 :]
     with np.errstate(divide="ignore", invalid="ignore"):
         differences = sum_inside / inside - (total - sum_inside) / (size - inside)
-    for column, (found, mark) in enumerate(zip(differences.T, marks.T, strict=True)):
-        found = found[np.isfinite(found)]
+    for column, (drawn_differences, mark) in enumerate(zip(differences.T, marks.T, strict=True)):
+        found = drawn_differences[np.isfinite(drawn_differences)]
         if mark.any() and not mark.all() and len(found) > 1:
-            stretches = 1 + np.count_nonzero(mark[1:] & ~mark[:-1])
+            stretches = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
             half = quantile(min(size / block, stretches)) * found.std(ddof=1)
             middle = values[mark].mean() - values[~mark].mean()
             intervals[column] = middle - half, middle + half

@@ -88,6 +88,21 @@ def apart(value: float, bar: float, form: str) -> str:
     return f"{value:{form}}"
 
 
+def beyond_chance(negligible: float) -> Callable[[Figures], Verdict]:
+    """The claim is that the largest of many figures is beyond chance; its ends are -+ what chance reaches."""
+
+    def judge(figures: Figures) -> Verdict:
+        figure, low, high = figures
+        if figure is None or low is None or high is None:
+            return "undecided", "there are not enough data to say"
+        said = f"the largest is {figure:.2f}, chance alone reaches {figure - low:.2f}"
+        if low > 0:
+            return "held", said
+        return ("not held" if high < negligible else "undecided"), said
+
+    return judge
+
+
 def below(bar: float) -> Callable[[Figures], Verdict]:
     """The claim is that the figure is below a bar."""
     swap = {"held": "not held", "not held": "held", "undecided": "undecided"}
@@ -202,8 +217,8 @@ CLAIMS: tuple[Claim, ...] = (
         "reaction_takes_days_to_weeks",
         "{target} reacts to {benchmark} with a lag of one session to some weeks.",
         LARGEST_LAGGED,
-        above(0.0, negligible=0.2),
-        "largest correlation at lags 1 to 20, with the band that chance reaches",
+        beyond_chance(negligible=0.2),
+        "largest correlation at lags 1 to 20, less and plus what chance reaches",
     ),
     Claim(
         "overlay_pays",

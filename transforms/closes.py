@@ -1,13 +1,13 @@
 """One price per asset, convention and session: bars of any source aligned to the sessions that they price."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated as As
 
 import polars as pl
 from polars import LazyFrame as Frame
 
 from schemas import core, raw
-from schemas.table import conform
+from schemas.table import Instant, conform
 from transforms.finality import HOUR, price_delay
 from transforms.study import Study
 
@@ -21,9 +21,14 @@ def closes(
     listings: As[Frame, core.Listings],
     sessions: As[Frame, core.Sessions],
     study: Study,
+    as_of: datetime,
 ) -> As[Frame, core.Closes]:
-    """Every asset's prices in both conventions, the best-ranked source with a price first."""
-    listed = bars.join(listings, on=["source", "symbol", "interval"]).drop("known_at", "is_known_at_assumed")
+    """Every asset's prices in both conventions, the best-ranked source with a price first.
+
+    A session whose close is still to come has no price, however fresh the last hour is.
+    """
+    now = pl.min_horizontal(pl.lit(as_of, Instant), pl.coalesce("recorded_at", pl.lit(as_of, Instant)))
+    listed = bars.join(listings.with_columns(now=now), on=["source", "symbol", "interval"])
     exchange = sessions.filter(pl.col("calendar") == study.calendar)
     traded = daily_closes(listed.filter(pl.col("kind") != "crypto"), sessions)
     return (
@@ -48,11 +53,12 @@ def closes(
 
 def daily_closes(bars: Frame, sessions: Frame) -> Frame:
     """Daily bars under the session that they opened; the price is that of the close, 0 minutes old."""
+    is_adjusted = pl.col("adj_close").is_not_null().any().over("source", "symbol")
     return (
         bars.filter((pl.col("interval") == "1d") & pl.col("close").is_not_null())
         .join(sessions, left_on=["calendar", "opened_at"], right_on=["calendar", "open_at"])
         .with_columns(
-            adj_close=pl.coalesce("adj_close", "close"),
+            adj_close=pl.when(is_adjusted).then("adj_close").otherwise("close"),  # one basis for a series
             price_at=pl.col("close_at") + price_delay(pl.col("kind")),
             staleness_minutes=pl.lit(0, pl.Int32),
         )
@@ -71,7 +77,7 @@ def same_instant_closes(bars: Frame, sessions: Frame) -> Frame:
     return (
         hourly.sort("price_at")
         .join_asof(ends, left_on="price_at", right_on="close_at", strategy="forward")
-        .filter(pl.col("price_at") > pl.col("open_at"))
+        .filter((pl.col("price_at") > pl.col("open_at")) & (pl.col("close_at") <= pl.col("now")))
         .group_by(*BAR, "session", maintain_order=True)  # sums to the same last digit every time
         .agg(
             pl.col("open").first(),

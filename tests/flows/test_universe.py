@@ -140,9 +140,9 @@ target = "ETH" => ¶
 kind = "crypto" => kind = "cripto"
     asset "ETH": kind: unknown value "cripto"; did you mean "crypto"? (known: crypto, index, etf, stock,
 provider = "ccxt" => provider = "cctx"
-    asset "ETH" source 2: provider: unknown value "cctx"; did you mean "ccxt"? (known: yahoo, ccxt, fred, files)
+    asset "ETH" source 2: provider: unknown value "cctx"; did you mean "ccxt"? (known: yahoo, ccxt, fred, fi
 provider = "ccxt" => provider = "fread"
-    asset "ETH" source 2: provider: unknown value "fread"; did you mean "fred"? (known: yahoo, ccxt, fred, files)
+    asset "ETH" source 2: provider: unknown value "fread"; did you mean "fred"?
 provider = "fred" => provider = "yahoo"
     macro "WALCL": provider: unknown value "yahoo" (known: fred, files)
 provider = "files" ¶ path => provider = "fred" ¶ path

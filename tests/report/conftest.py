@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = (
-    """ "><script>alert(1)</script><img src=x onerror=alert(2)></style>{{7*7}}'</script><svg/onload=a()>"""
+    """ "><script>alert(1)</script><img src=x onerror=alert(2)></style></script>'{{7*7}}"""
+    "<svg/onload=alert(3)>"
 )
 WORDS = {  # columns whose values are words of ours, which the page compares
     "convention", "indicator", "verdict", "state", "kind", "basis", "interval", "volume_unit", "price_basis",
