@@ -66,7 +66,10 @@ def test_the_headline_is_the_newest_reading_of_the_main_window(text: str, sample
 
 
 def test_every_query_shown_runs_as_it_stands(text: str, sample_data: Path) -> None:
-    shown = [html.unescape(query) for query in re.findall(r"<code>(.*?)</code></pre>", text, re.DOTALL)]
+    shown = [
+        html.unescape(query)
+        for query in re.findall(r"<pre tabindex=\"0\"><code>(.*?)</code></pre>", text, re.DOTALL)
+    ]
     assert len(shown) > 25
     with closing(connect(sample_data)) as con:
         for query in shown:
