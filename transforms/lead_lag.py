@@ -123,8 +123,9 @@ def largest_by_chance(x: FloatArray, y: FloatArray) -> FloatArray:
     if n < MIN_RETURNS or np.isnan(x + y).any():
         return np.full((2, DRAWS), np.nan)
     moved, signs = shuffles(n)
-    r = np.stack([y[moved], y * signs]) @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T
-    return np.asarray(np.minimum(np.abs(r).max(axis=2), 1))
+    shuffled = np.stack([y[moved], y * signs]).astype(np.float32)  # seven digits are enough for a quantile
+    r = shuffled @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T.astype(np.float32)
+    return np.minimum(np.abs(r).max(axis=2), 1).astype(np.float64)
 
 
 @lru_cache(maxsize=8)
