@@ -125,7 +125,7 @@ def largest_by_chance(x: FloatArray, y: FloatArray) -> FloatArray:
     moved, signs = shuffles(n)
     shuffled = np.stack([y[moved], y * signs]).astype(np.float32)  # seven digits are enough for a quantile
     r = shuffled @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T.astype(np.float32)
-    return np.minimum(np.abs(r).max(axis=2), 1).astype(np.float64)
+    return np.asarray(np.minimum(np.abs(r).max(axis=2), 1), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)
