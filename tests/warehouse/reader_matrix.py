@@ -31,7 +31,7 @@ def refused(run: Callable[[str], Any]) -> dict[str, bool]:
     def is_refused(sql: str) -> bool:
         try:
             run(sql)
-        except Exception:  # noqa: BLE001 - each library has its own errors
+        except Exception:
             return True
         return False
 
