@@ -8,6 +8,7 @@ from polars import LazyFrame as Frame
 
 from schemas import core, raw
 from schemas.table import Instant, conform
+from transforms.actions import with_actions
 from transforms.finality import HOUR, price_delay
 from transforms.study import Study
 
@@ -18,6 +19,7 @@ BAR = ("asset", "source", "rank")
 
 def closes(
     bars: As[Frame, raw.Bars],
+    actions: As[Frame, raw.Actions],
     listings: As[Frame, core.Listings],
     sessions: As[Frame, core.Sessions],
     study: Study,
@@ -30,13 +32,13 @@ def closes(
     now = pl.min_horizontal(pl.lit(as_of, Instant), pl.coalesce("recorded_at", pl.lit(as_of, Instant)))
     listed = bars.join(listings.with_columns(now=now), on=["source", "symbol", "interval"])
     exchange = sessions.filter(pl.col("calendar") == study.calendar)
-    traded = daily_closes(listed.filter(pl.col("kind") != "crypto"), sessions)
+    traded = daily_closes(listed.filter(pl.col("kind") != "crypto"), actions, sessions)
     return (
         pl.concat(
             [
                 traded.with_columns(convention=pl.lit(SESSION_CLOSE)),
                 traded.with_columns(convention=pl.lit(UTC_DAY)),
-                daily_closes(listed.filter(pl.col("kind") == "crypto"), sessions).with_columns(
+                daily_closes(listed.filter(pl.col("kind") == "crypto"), actions, sessions).with_columns(
                     convention=pl.lit(UTC_DAY)
                 ),
                 same_instant_closes(listed.filter(pl.col("kind") == "crypto"), exchange).with_columns(
@@ -51,14 +53,13 @@ def closes(
     )
 
 
-def daily_closes(bars: Frame, sessions: Frame) -> Frame:
+def daily_closes(bars: Frame, actions: Frame, sessions: Frame) -> Frame:
     """Daily bars under the session that they opened; the price is that of the close, 0 minutes old."""
-    is_adjusted = pl.col("adj_close").is_not_null().any().over("source", "symbol")
     return (
         bars.filter((pl.col("interval") == "1d") & pl.col("close").is_not_null())
         .join(sessions, left_on=["calendar", "opened_at"], right_on=["calendar", "open_at"])
+        .pipe(with_actions, actions)
         .with_columns(
-            adj_close=pl.when(is_adjusted).then("adj_close").otherwise("close"),  # one basis for a series
             price_at=pl.col("close_at") + price_delay(pl.col("kind")),
             staleness_minutes=pl.lit(0, pl.Int32),
         )

@@ -30,6 +30,9 @@ _LONELY_PAIRS = 64  # the same when each pair has joint sessions of its own, and
 _CHUNK_VALUES = 250_000  # of all fields of a chunk: long steps, and still near the core
 _NEARLY_ONE = 1e-3  # below this 1 - r^2 the sums lose the digits that kappa needs
 _WINDOWS_AT_ONCE = 4096  # of those computed directly; bounds memory
+# glibc keeps freed memory up to twice the largest block that it has seen freed, of at most 32 MB. Without one
+# of that size it hands the arrays of every chunk back, and the system zeroes them anew for the next.
+_LARGEST_FREED = 31 * 2**17
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,7 @@ def _rolled(
     """The figures of a kernel for every pair, (figures, pairs, sessions), NaN where no window ends."""
     order = np.argsort(pairs.mask_of, kind="stable")
     result = np.empty((figures, len(order), pairs.series.shape[1]))
+    np.empty(_LARGEST_FREED)
     threads = threads or os.cpu_count() or 1
     shared = _LONELY_PAIRS * -(-len(order) // max(1, len(pairs.masks)))
     size = max(1, min(_BATCH_PAIRS, shared, -(-len(order) // threads)))

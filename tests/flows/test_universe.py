@@ -156,7 +156,7 @@ provider = "coingecko" => provider = "yahoo"
 "quote" => "usd"
     asset "ETH" source 3: volume_unit: unknown value "usd" (known: shares, base, quote, contracts)
 "quote" => "quote", price_basis = "net"
-    asset "ETH" source 3: price_basis: unknown value "net" (known: raw, adjusted)
+    asset "ETH" source 3: price_basis: unknown value "net" (known: raw, split_adjusted,
 "quote" => "quote", settle_minutes = -1
     asset "ETH" source 3: settle_minutes: should be greater than or equal to 0, not -1
 "quote" => "quote", tolerance_pct = 0
@@ -394,7 +394,7 @@ def test_defaults(folder: Path) -> None:
 
 def test_defaults_of_a_source(folder: Path) -> None:
     source = read(folder).assets_by_id["SPY"].sources[0]
-    assert (source.volume_unit, source.price_basis) == ("shares", "raw")
+    assert (source.volume_unit, source.price_basis) == ("shares", "split_adjusted")
     assert (source.settle_minutes, source.tolerance_pct) == (30, 1.0)
 
 
