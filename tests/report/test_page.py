@@ -129,3 +129,11 @@ def test_a_page_that_cannot_be_rendered_does_not_fail_the_run(
     assert len(told) == 1
     assert "no room in" in told[0]
     assert "published is whole" in told[0]
+
+
+def test_a_condition_that_is_known_shows_the_figures_that_decided_it(text: str) -> None:
+    listed = text[text.index('class="checklist"') :]
+    found = re.findall(r'<li>\s*<span class="mark ([\w-]+)">(.*?)</li>', listed, re.DOTALL)
+    assert len(found) == 6
+    for mark, body in found:
+        assert mark == "unknown" or "ot known" not in body
