@@ -72,6 +72,9 @@ def exit_code(action: Callable[[], int]) -> int:
         return complain(str(error), LOCKED_OUT)
     except FAILURES as error:
         return complain(str(error), NOTHING_CHANGED)
+    except DatabaseError as error:
+        first = str(error).split("\n", 1)[0]
+        return complain(f"{first}; what was published stays, mend it and run again", NOTHING_CHANGED)
 
 
 def complain(text: str, code: int) -> int:

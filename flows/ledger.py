@@ -16,6 +16,7 @@ from schemas import TABLES, Table, ops
 from schemas.table import name, polars_schema
 from warehouse import landing
 from warehouse.boundary import boundary
+from warehouse.integrity import refuse_mismatch
 from warehouse.store import Store
 
 NOTHING = {"rows_revised": 0, "rows_running": 0, "rows_quarantined": 0, "pages": 0, "retries": 0}
@@ -144,18 +145,19 @@ def load_landed(store: Store, zone: Path) -> int:
     """Load every landed file that the warehouse has not seen, each in one transaction; returns their number.
 
     This is also how a killed run heals, and how the warehouse is rebuilt when it was deleted.
+
+    Raises:
+        StoreError: if the warehouse does not hold what was loaded into it.
+        LandingError: if a landed file is not what was written.
     """
+    refuse_mismatch(store, zone)
     known = set(store.read(ops.Landed)["path"])
     pending = [file for file in landing.landed(zone) if file.path not in known]
     for file in pending:
-        rows = landing.read(file, zone)
-        if set(landing.replaced(zone / file.path)) & known:  # compacted of what is loaded
-            rows = rows.clear()
+        rows = not_stored(landing.read(file, zone), file, zone, known, store)
         mark = pl.DataFrame(
             [(file.path, name(file.model), file.sha256, rows.height)], polars_schema(ops.Landed), orient="row"
         )
-        if file.model is ops.Quarantine:
-            rows = rows.join(store.read(ops.Quarantine), on="quarantine_id", how="anti")
         with store.transaction():
             store.append(file.model, rows)
             boundary("loading")
@@ -164,6 +166,21 @@ def load_landed(store: Store, zone: Path) -> int:
     if pending:
         store.append(ops.Loads, recovered(store))
     return len(pending)
+
+
+def not_stored(
+    rows: pl.DataFrame, file: landing.Landed, zone: Path, known: Collection[str], store: Store
+) -> pl.DataFrame:
+    """The rows of a landed file that the warehouse lacks; its mark counts these, so that marks add up.
+
+    Some are there where a compacted file replaces loaded ones, or where a row was refused more than once.
+    """
+    of_key = key(file.model)
+    if file.model is ops.Quarantine:
+        rows = rows.unique(of_key, keep="first", maintain_order=True)
+    elif not set(landing.replaced(zone / file.path)) & set(known):
+        return rows
+    return rows.join(store.read(file.model), on=of_key, how="anti", nulls_equal=True)
 
 
 def recovered(store: Store) -> pl.DataFrame:

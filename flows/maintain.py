@@ -62,8 +62,8 @@ def rebuild_alone(job: Job) -> dict[str, int]:
 
 
 def remove(database: Path) -> None:
-    """Remove a database file with its write-ahead log."""
-    for path in (database, database.with_name(database.name + ".wal")):
+    """Remove a database file and, first, its write-ahead log, which must never lie beside another file."""
+    for path in (database.with_name(database.name + ".wal"), database):
         path.unlink(missing_ok=True)
 
 
@@ -98,6 +98,18 @@ def compacted(data: Path, now: datetime, wait: float = 0.0) -> list[str]:
     return made
 
 
+def backed_up(data: Path, place: str, wait: float) -> int:
+    """Copy what a backup lacks, while nobody compacts; returns the number of files."""
+    with one_writer(data, wait):
+        return backup(data / "landing", place)
+
+
+def restored(place: str, data: Path, wait: float) -> int:
+    """Copy back what the landing zone lacks, while nobody loads; returns the number of files."""
+    with one_writer(data, wait):
+        return restore(place, data / "landing")
+
+
 def rebuild_test(job: Job) -> list[str]:
     """The tables of `core` and `mart` that a rebuild would make otherwise than they are."""
     with TemporaryDirectory(dir=job.data) as folder, one_writer(job.data, job.wait):
@@ -119,14 +131,16 @@ def maintain(data: Path = Path("data"), backup_to: str | None = None, wait: floa
     Raises:
         LandingError: if something stored is not as it was written; it is named, and nothing else is done.
     """
-    if found := list(broken(data)):
+    with one_writer(data, wait):  # a run that is publishing would look broken
+        found = list(broken(data))
+    if found:
         raise LandingError("; ".join(found))
     made = compacted(data, datetime.now(UTC), wait)
     path = last_universe(data)
     differing = rebuild_test(Job(universes.load(path), data, universe_path=path, wait=wait))
     if differing:
         raise StoreError(f"{data}: a rebuild makes {', '.join(differing)} otherwise; run `make rebuild`")
-    copied = backup(data / "landing", backup_to) if backup_to else 0
+    copied = backed_up(data, backup_to, wait) if backup_to else 0
     return {"compacted": len(made), "backed_up": copied}
 
 
@@ -162,8 +176,8 @@ TASKS: dict[str, Callable[[Namespace], int]] = {
     "compact": lambda flags: told(
         "compacted files", len(compacted(flags.data, datetime.now(UTC), flags.wait))
     ),
-    "backup": lambda flags: told("files copied", backup(flags.data / "landing", flags.place)),
-    "restore": lambda flags: told("files restored", restore(flags.place, flags.data / "landing")),
+    "backup": lambda flags: told("files copied", backed_up(flags.data, flags.place, flags.wait)),
+    "restore": lambda flags: told("files restored", restored(flags.place, flags.data, flags.wait)),
 }
 
 

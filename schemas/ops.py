@@ -114,7 +114,9 @@ class Landed(Table):
     path: pl.String = field("Path inside the landing zone; the name carries the hash")
     table_name: pl.String = field("Table that the file belongs to")
     sha256: pl.String = field("Hash of the file")
-    rows: pl.Int64 = field("Rows in the file", "rows")
+    rows: pl.Int64 = field(
+        "Rows that it brought; those of a compacted file that were loaded before do not count", "rows"
+    )
 
     class Config:
         """Name and key."""

@@ -60,7 +60,11 @@ def regime_summary(
         .rechunk()  # a mean over chunks depends on where they were cut
         .lazy()
         .group_by(SERIES, maintain_order=True)
-        .agg(as_of_session=pl.col("session").max(), mean_r=pl.col("r").mean(), readings=pl.col("r").count())
+        .agg(
+            as_of_session=pl.col("session").max(),
+            mean_r=pl.col("r").implode().list.mean(),  # in one piece: threads add in any order
+            readings=pl.col("r").count(),
+        )
         .join(regimes.group_by(SERIES).agg(changes=pl.len() - 1), on=SERIES, how="left")
         .with_columns(flips_per_year=pl.col("changes") * SESSIONS_PER_YEAR / pl.col("readings"))
         .sort(SERIES)

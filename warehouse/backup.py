@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs
 
-from warehouse.landing import LandingError, landed, sha256
+from warehouse.landing import LandingError, landed, sha256, sync
 
 PART = ".part"  # of a copy that is under way
 
@@ -18,14 +18,19 @@ def backup(zone: Path, target: str) -> int:
         target: A folder, or a URI that Arrow knows, such as `s3://bucket/path`.
 
     Raises:
-        LandingError: if the target cannot be written.
+        LandingError: if the target cannot be written, or a file to copy is not what was landed.
     """
     place, root = opened(target)
     here = fs.LocalFileSystem()
     there = listed(place, root)
-    missing = [file.path for file in landed(zone) if file.path not in there]
+    missing = [file for file in landed(zone) if file.path not in there]
+    for file in missing:
+        if sha256(zone / file.path) != file.sha256:
+            raise LandingError(
+                f"{zone / file.path}: its bytes are not those that were landed; nothing was copied"
+            )
     try:
-        for path in missing:
+        for path in (file.path for file in missing):
             goal = f"{root}/{path}"
             place.create_dir(str(PurePosixPath(goal).parent), recursive=True)
             fs.copy_files(str(zone / path), goal + PART, source_filesystem=here, destination_filesystem=place)
@@ -42,7 +47,10 @@ def restore(source: str, zone: Path) -> int:
         LandingError: if the backup cannot be read, or a file of it is not what was landed.
     """
     place, root = opened(source)
-    wanted = sorted(listed(place, root) - {file.path for file in landed(zone)})
+    there = listed(place, root)
+    if not there:
+        raise LandingError(f"{source}: holds no backup; name another place with --place")
+    wanted = sorted(there - {file.path for file in landed(zone)})
     for path in wanted:
         goal = zone / path
         part = goal.with_name(f".{goal.name}.tmp")
@@ -55,7 +63,9 @@ def restore(source: str, zone: Path) -> int:
             raise LandingError(
                 f"{source}/{path}: its bytes are not those that were landed; try another backup"
             )
+        sync(part)
         part.replace(goal)
+        sync(goal.parent)
     return len(wanted)
 
 
@@ -72,5 +82,8 @@ def opened(target: str) -> tuple[fs.FileSystem, str]:
 
 def listed(place: fs.FileSystem, root: str) -> set[str]:
     """The landed files in a place, relative to its root."""
-    found = place.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    try:
+        found = place.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+    except (OSError, pa.ArrowException) as error:
+        raise LandingError(f"{root}: cannot be listed ({error}); the landing zone is untouched") from error
     return {info.path[len(root) + 1 :] for info in found if info.path.endswith(".parquet")}

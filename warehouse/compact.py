@@ -65,7 +65,7 @@ def refuse_difference(found: pl.DataFrame, wanted: pl.DataFrame, file: Landed) -
 
 def finish_deleting(zone: Path) -> None:
     """Delete the files whose rows a compacted one holds."""
-    for path in superseded(zone):
+    for path in list(superseded(zone)):  # one of them may be a compacted file itself
         path.unlink()
         sync(path.parent)
         boundary("compacted-deleted")
@@ -73,5 +73,7 @@ def finish_deleting(zone: Path) -> None:
 
 def superseded(zone: Path) -> Iterator[Path]:
     """Files that are still there although a compacted one replaces them."""
-    for path in sorted(zone.glob(f"*/*/{COMPACTED}*.parquet")):
-        yield from (zone / old for old in replaced(path) if (zone / old).exists())
+    made = sorted(zone.glob(f"*/*/{COMPACTED}*.parquet"))
+    for old in sorted({old for path in made for old in replaced(path)}):
+        if (zone / old).exists():
+            yield zone / old

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from warehouse.boundary import boundary
 
 REPLACES = "comove.replaces"
 COMPACTED = "month="
+NAME = re.compile(r"[a-z_]+\.[a-z_]+/[^/.][^/]*/[^/.][^/]*\.parquet")  # of a landed file, inside the zone
 
 
 class LandingError(RuntimeError):
@@ -112,17 +114,28 @@ def is_compacted(path: Path) -> bool:
     return path.name.startswith(COMPACTED)
 
 
+def known_paths(zone: Path) -> set[str]:
+    """Every file of the zone and every file that a compacted one replaces, relative to the zone."""
+    paths = list(zone.glob("*/*/*.parquet"))
+    gone = {old for path in paths if is_compacted(path) for old in replaced(path)}
+    return gone | {str(path.relative_to(zone)) for path in paths}
+
+
 def replaced(path: Path) -> list[str]:
     """The files, relative to the landing zone, whose rows a file holds; none for one that a run landed.
 
     Raises:
-        LandingError: if the file cannot be read.
+        LandingError: if the file cannot be read, or names what no landed file is called.
     """
     try:
         said = (pq.read_metadata(path).metadata or {}).get(REPLACES.encode(), b"[]")
-        return [str(old) for old in json.loads(said)]
+        old = [str(one) for one in json.loads(said)]
     except (OSError, ValueError, pa.ArrowException) as error:
         raise LandingError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
+    for one in old:
+        if not NAME.fullmatch(one):
+            raise LandingError(f"{path}: says that it replaces {one!r}, which no landed file is called")
+    return old
 
 
 def rows(file: Landed, zone: Path) -> int:

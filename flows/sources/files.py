@@ -10,6 +10,8 @@ from flows.sources import Answer, Request, SourceError, constituents
 from schemas import raw
 
 MAX_ROWS, MAX_BYTES = 200_000_000, 8 << 30
+MAX_NAMES = 200  # characters of a file's column names in a message
+TWICE = "_duplicated_"  # how Polars names the second column of a name
 WANTED = {
     raw.Bars: {"symbol", "close"},
     raw.Macro: {"series_id", "observed_on", "value"},
@@ -54,6 +56,8 @@ def fetch(request: Request) -> Answer:
 
 def scan(path: Path) -> pl.LazyFrame:
     """A lazy frame over the file; a Parquet footer is checked first, so that a hostile one is not read."""
+    if path.is_dir():
+        raise SourceError(f"{path}: is a folder; name a file in it")
     if path.stat().st_size == 0:
         raise SourceError(f"{path}: is empty; replace it or remove the block that names it from the universe")
     if path.suffix == ".parquet":
@@ -68,15 +72,21 @@ def scan(path: Path) -> pl.LazyFrame:
 def check_columns(frame: pl.LazyFrame, request: Request, path: Path) -> str:
     """The name of the column that says what a row is about."""
     names = set(frame.collect_schema().names())
+    if twice := sorted(name.partition(TWICE)[0] for name in names if TWICE in name):
+        raise SourceError(f"{path}: has the column {plainly(twice)} twice; remove one")
     about = next((column for column in ABOUT[request.model] if column in names), None)
     missing = sorted(WANTED[request.model] - names)
     if about is None:
         missing.append(" or ".join(ABOUT[request.model]))
     if missing:
-        raise SourceError(
-            f"{path}: lacks the column {', '.join(missing)} (it has {', '.join(sorted(names))})"
-        )
+        raise SourceError(f"{path}: lacks the column {', '.join(missing)} (it has {plainly(sorted(names))})")
     return str(about)
+
+
+def plainly(names: list[str]) -> str:
+    """Column names out of a file, which may hold anything, as a piece of one line."""
+    text = "".join(c if c.isprintable() else "?" for c in ", ".join(names))
+    return text if len(text) <= MAX_NAMES else f"{text[:MAX_NAMES]}..."
 
 
 def select(frame: pl.LazyFrame, request: Request, about: str) -> pl.LazyFrame:

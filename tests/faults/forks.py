@@ -1,0 +1,219 @@
+"""A process that imports the pipeline once and forks for every run, so that a crash costs no import.
+
+It reads one JSON request a line and answers each with one line. A request names a task and its values, and
+what the child is to suffer: `env`, `kill_after` (seconds until kill -9), `file_limit` (bytes), `sql` (a
+setting of every warehouse that it opens), `is_unprivileged` (file modes hold for root too).
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Self
+
+ROOT = Path(__file__).parents[2]
+Answer = dict[str, Any]
+
+
+class Forks:
+    """The client's side."""
+
+    def __init__(self) -> None:
+        """Start the process; it imports while the caller goes on."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.forks"],
+            cwd=ROOT,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.communicate()
+
+    def many(self, task: str, times: int, **request: Any) -> list[Answer]:
+        """Run a task in several children at once."""
+        assert self.process.stdin
+        assert self.process.stdout
+        request = {"task": task, "times": times, **request}
+        self.process.stdin.write(json.dumps(request, default=str) + "\n")
+        self.process.stdin.flush()
+        answers: list[Answer] = json.loads(self.process.stdout.readline())
+        return answers
+
+    def __call__(self, task: str, **request: Any) -> Answer:
+        """Run a task in a child: `code` or `signal` by which it ended, its `out` and `err`, its `seconds`."""
+        return self.many(task, 1, **request)[0]
+
+    def run(self, folder: Path, now: datetime, **request: Any) -> Answer:
+        """One run of the pipeline on the universe in a folder."""
+        return self("run", folder=folder, now=now, **request)
+
+
+def run(folder: str, now: str, until: str | None = None, **_: Any) -> int:
+    """The plain pipeline."""
+    from flows import pipeline
+    from flows.runners import Plain
+
+    pipeline.run(job(folder, now, date.fromisoformat(until) if until else None), Plain())
+    return 0
+
+
+def rebuild(folder: str, now: str, **_: Any) -> int:
+    """The warehouse anew."""
+    from flows import maintain
+
+    maintain.rebuild(job(folder, now))
+    return 0
+
+
+def compact(folder: str, now: str, **_: Any) -> int:
+    """The landing zone compacted."""
+    from flows import maintain
+
+    print(json.dumps(maintain.compacted(Path(folder) / "data", datetime.fromisoformat(now))))  # noqa: T201
+    return 0
+
+
+def command(module: str, arguments: list[str], **_: Any) -> int:
+    """A command line."""
+    import importlib
+
+    code: int = importlib.import_module(module).main(arguments)
+    return code
+
+
+TASKS: dict[str, Callable[..., int]] = {
+    "run": run,
+    "rebuild": rebuild,
+    "compact": compact,
+    "command": command,
+}
+
+
+def job(folder: str, now: str, until: date | None = None) -> Any:
+    """The job of a folder that holds a universe and its data."""
+    from flows import universe
+    from flows.job import Job
+
+    path = Path(folder) / "universe.toml"
+    moment = datetime.fromisoformat(now)
+    return Job(universe.load(path), path.parent / "data", now=moment, until=until, universe_path=path)
+
+
+def child(request: dict[str, Any], out: IO[bytes], err: IO[bytes]) -> None:
+    """Suffer what is asked for, do the task, and end without a clean-up."""
+    code = 70
+    try:
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        suffer(request)
+        code = TASKS[request["task"]](**request)
+    except SystemExit as error:
+        code = int(error.code or 0)
+    except BaseException:  # noqa: BLE001 - told to the caller
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def suffer(request: dict[str, Any]) -> None:
+    """Set up the fault."""
+    os.environ.update(request.get("env") or {})
+    if limit := request.get("file_limit"):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if request.get("is_unprivileged"):
+        give_up_rights()
+    if sql := request.get("sql"):
+        from warehouse.store import Store
+
+        plain = Store.__init__
+
+        def opened(self: Store, *arguments: Any, **named: Any) -> None:
+            plain(self, *arguments, **named)
+            self.con.execute(sql)
+
+        Store.__init__ = opened  # type: ignore[method-assign]
+
+
+def give_up_rights() -> None:
+    """No capabilities any more: file modes hold for root too."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capset(struct.pack("<Ii", 0x20080522, 0), struct.pack("<6I", *[0] * 6)):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def started(request: dict[str, Any]) -> tuple[int, IO[bytes], IO[bytes]]:
+    """A child under way."""
+    out, err = TemporaryFile(), TemporaryFile()  # noqa: SIM115 - closed by `ended`
+    pid = os.fork()
+    if not pid:
+        child(request, out, err)
+    return pid, out, err
+
+
+def ended(pid: int, out: IO[bytes], err: IO[bytes], kill_at: float | None, began: float) -> Answer:
+    """What became of a child."""
+    while kill_at is not None:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() >= kill_at:
+            os.kill(pid, signal.SIGKILL)
+            kill_at = None
+        time.sleep(0.001)
+    else:
+        status = os.waitpid(pid, 0)[1]
+    code = os.waitstatus_to_exitcode(status)
+    texts = []
+    for file in (out, err):
+        file.seek(0)
+        texts.append(file.read().decode(errors="replace"))
+        file.close()
+    seconds = time.monotonic() - began
+    return {"code": code, "out": texts[0], "err": texts[1], "seconds": seconds}
+
+
+def answered(request: dict[str, Any]) -> list[Answer]:
+    """Fork as often as asked, and wait for all."""
+    began = time.monotonic()
+    kill_at = began + request["kill_after"] if request.get("kill_after") is not None else None
+    children = [started(request) for _ in range(request["times"])]
+    return [ended(*one, kill_at, began) for one in children]
+
+
+def serve() -> None:
+    """Import, then answer until the client goes away."""
+    import exchange_calendars
+
+    from flows import calendars, pipeline
+
+    for last in (2025, 2026):
+        exchange_calendars.get_calendar(
+            "XNYS", start=f"{calendars.FIRST_DAY.year}-01-01", end=f"{last}-12-31"
+        )
+    pipeline.render = lambda home: home / "report"  # charts take two seconds and come after the publication
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(answered(json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,38 @@
+"""Kill -9 at every step boundary: a reader sees the old copy or the new one, and one rerun heals."""
+
+import shutil
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.faults.compare import acknowledged, lost, published, stored, troubles
+from tests.faults.conftest import NOW
+from tests.faults.forks import Forks
+from warehouse.boundary import STEPS
+
+UPKEEP = ("compacted", "compacted-loaded", "compacted-deleted")  # see tests/warehouse/test_compact.py
+RUN = [step for step in STEPS if step not in UPKEEP]
+CASES = [
+    *[pytest.param("revised", step) for step in RUN],
+    *[pytest.param("empty", step, marks=pytest.mark.slow) for step in RUN],
+]
+
+
+@pytest.mark.parametrize(("start", "step"), CASES)
+def test_a_run_killed_at_a_step_is_healed_by_the_next(
+    start: str, step: str, forks: Forks, undisturbed: dict[str, Path], tmp_path: Path
+) -> None:
+    before = undisturbed[start].with_name(start)
+    shutil.copytree(before, tmp_path / "home")
+    home, data = tmp_path / "home", tmp_path / "home" / "data"
+    wanted = stored(undisturbed[start] / "data")
+    killed = forks.run(home, NOW + timedelta(days=1), env={"CRASH_AT": step})
+    assert killed["code"] == -signal.SIGKILL, killed["err"]
+    assert published(data) in (published(before / "data"), wanted)
+    said = acknowledged(data)
+    healed = forks.run(home, NOW + timedelta(days=1, minutes=5))
+    assert healed["code"] == 0, healed["err"]
+    assert lost(data, said) == 0
+    assert troubles(data, wanted) == []

@@ -1,0 +1,48 @@
+"""A disk that is full or may not be written: one line, nothing stored is touched, and the next run heals."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.compare import published, stored, troubles
+from tests.faults.forks import Answer, Forks
+
+
+def refresh(forks: Forks, folder: Path, **suffered: object) -> Answer:
+    """The command on a folder."""
+    flags = ["--universe", str(folder / "universe.toml"), "--data", str(folder / "data"), "--runner", "plain"]
+    return forks("command", module="flows.refresh", arguments=flags, **suffered)
+
+
+def assert_one_line(said: Answer) -> None:
+    assert said["code"] == 1, said
+    assert said["err"].startswith("comove: "), said["err"]
+    assert said["err"].count("\n") == 1, said["err"]
+
+
+@pytest.mark.parametrize("limit", [1_000, 10_000, 300_000, 1_000_000])
+def test_a_full_disk(limit: int, forks: Forks, folder: Path, undisturbed: dict[str, Path]) -> None:
+    before = published(folder / "data")
+    assert_one_line(refresh(forks, folder, file_limit=limit))
+    assert published(folder / "data") == before
+    healed = refresh(forks, folder)
+    assert healed["code"] == 0, healed["err"]
+    assert troubles(folder / "data", stored(undisturbed["revised"] / "data")) == []
+
+
+@pytest.mark.parametrize("name", ["data", "data/landing", "data/published"])
+def test_a_folder_that_may_not_be_written(
+    name: str, forks: Forks, folder: Path, undisturbed: dict[str, Path]
+) -> None:
+    before = published(folder / "data")
+    closed = [folder / name, *(path for path in (folder / name).rglob("*") if path.is_dir())]
+    for path in closed:
+        path.chmod(0o555)
+    try:
+        assert_one_line(refresh(forks, folder, is_unprivileged=True))
+    finally:
+        for path in closed:
+            path.chmod(0o755)
+    assert published(folder / "data") == before
+    assert refresh(forks, folder)["code"] == 0
+    assert troubles(folder / "data", stored(undisturbed["revised"] / "data")) == []

@@ -1,0 +1,91 @@
+"""A file that a user names is data: whatever it holds ends in one clear line or in quarantine."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flows import refresh, universe
+from flows.fetching import attempt
+from flows.sources import Request, SourceError
+from flows.universe import UniverseError
+from schemas import raw
+from tests.faults.hostile import A_BAD_ROW, FILES, OUTCOMES, table
+
+NOW = datetime(2026, 1, 5, 6, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+ASSET = """
+[[asset]]
+id = "X"
+name = "X"
+kind = "stock"
+sources = [{{ provider = "files", path = "{path}", symbol = "{symbol}", interval = "1d" }}]
+"""
+UNIVERSES = {
+    "no bytes": (b"", "study"),
+    "random bytes": (bytes(range(256)), "is not TOML"),
+    "a Parquet": (b"PAR1\x00\x00PAR1", "is not TOML"),
+    "HTML": (b"<html></html>", "is not TOML"),
+    "UTF-16": ("[study]".encode("utf-16"), "is not TOML"),
+    "deep nesting": (b"a = " + b"[" * 100_000, "is not TOML"),
+    "a table twice": (b"[study]\n[study]\n", "is not TOML"),
+    "a path outside": (ASSET.format(path="../../../etc/passwd\\u0000", symbol="X").encode(), "path"),
+    "SQL for a symbol": (
+        ASSET.format(path="rut.csv", symbol="'; DROP TABLE raw.bars; --").encode(),
+        "symbol",
+    ),
+    "a symbol of a megabyte": (ASSET.format(path="rut.csv", symbol="X" * 1_000_000).encode(), "symbol"),
+    "a symbol with a line break": (ASSET.format(path="rut.csv", symbol="X\\nfailed: no").encode(), "symbol"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_file(case: str, tmp_path: Path) -> None:
+    name, make = FILES[case]
+    make(tmp_path / name)
+    request = Request(
+        raw.Bars, "files", f"files:{name}", "X", NOW, "1", interval="1d", calendar="XNYS", kind="stock"
+    )
+    wanted = OUTCOMES.get(case, A_BAD_ROW)
+    try:
+        batch = attempt(with_path(request, tmp_path / name)).batch
+    except SourceError as error:
+        assert isinstance(wanted, str), error
+        assert wanted in str(error)
+        assert str(error).isprintable(), "one line"
+        assert len(str(error)) < 600
+    else:
+        assert batch is not None
+        assert (batch.rows.height, batch.bad) == wanted
+
+
+def with_path(request: Request, path: Path) -> Request:
+    """The request for a recorded file."""
+    from dataclasses import replace
+
+    return replace(request, path=path, is_recorded=True)
+
+
+@pytest.mark.parametrize("case", UNIVERSES)
+def test_a_universe(
+    case: str, tiny_universe: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, words = UNIVERSES[case]
+    path = tiny_universe(tmp_path)
+    is_block = content.startswith(b"\n[[asset]]")
+    path.write_bytes(path.read_bytes() + content if is_block else content)
+    with pytest.raises(UniverseError) as refused:
+        universe.load(path)
+    assert words in str(refused.value)
+    assert len(str(refused.value)) < 1000
+    assert refresh.main(["--universe", str(path), "--data", str(tmp_path / "data"), "--runner", "plain"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("comove: ")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_table_of_the_documentation_is_this_one() -> None:
+    assert len(FILES) + len(UNIVERSES) >= 40
+    assert table() in (ROOT / "docs" / "reliability.md").read_text()

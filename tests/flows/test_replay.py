@@ -1,0 +1,66 @@
+"""The command that shows what was known then, and what was revised since."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows import refresh, replay
+
+
+def call(folder: Path, as_of: str, *flags: str) -> int:
+    """The command on the universe and the data of a folder."""
+    return replay.main(
+        [as_of, "--universe", str(folder / "universe.toml"), "--data", str(folder / "data"), *flags]
+    )
+
+
+def again(folder: Path) -> None:
+    """One more run, now."""
+    given = ["--runner", "plain", "--universe", str(folder / "universe.toml"), "--data", str(folder / "data")]
+    assert refresh.main(given) == 0
+
+
+def test_the_headline_of_a_day_and_no_revision(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder, "2025-10-08T21:00Z") == 0
+    said = capsys.readouterr()
+    assert "As known at 2025-10-08 21:00 UTC" in said.out
+    assert "2025-10-08" in said.out
+    assert "2025-10-09" not in said.out
+    assert "nothing was revised since" in said.out
+    assert said.err == ""
+
+
+def test_what_was_revised_since_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pl.read_csv(folder / "rut.csv", try_parse_dates=True)
+    changed = pl.when(pl.col("date") == date(2025, 10, 8)).then(pl.col("close") + 0.25).otherwise("close")
+    frame.with_columns(close=changed).write_csv(folder / "rut.csv")
+    again(folder)
+    capsys.readouterr()
+    assert call(folder, "2025-10-08T21:00Z") == 0
+    said = capsys.readouterr().out
+    assert "Since then revised" in said
+    assert "files:rut.csv" in said
+    assert "close" in said
+
+
+def test_an_offset_is_understood(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder, "2025-10-08T17:00-04:00") == 0
+    assert "As known at 2025-10-08 21:00 UTC" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("as_of", ["2025-10-08", "yesterday", "2025-13-01T00:00Z", "'; DROP TABLE raw.bars"])
+def test_what_is_no_instant_is_refused(as_of: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        call(folder, as_of)
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert said.startswith("comove: ")
+    assert said.count("\n") == 1
+
+
+def test_a_bad_universe_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "universe.toml").write_text("not toml")
+    assert call(folder, "2025-10-08T21:00Z") == 2
+    assert capsys.readouterr().err.count("\n") == 1

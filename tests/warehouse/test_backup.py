@@ -1,0 +1,115 @@
+"""Backup and restore: every landed file, each proved by its hash."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flows import maintain
+from schemas import raw
+from tests.warehouse.test_compact import WEEK, bars, loaded, multiset, run_id, zone
+from warehouse import backup as backups
+from warehouse.backup import backup, restore
+from warehouse.compact import compact
+from warehouse.landing import LandingError, land
+
+__all__ = ["zone"]  # a fixture
+NOW = datetime(2026, 3, 15, 6, tzinfo=UTC)
+
+
+def test_a_backup_holds_every_file_and_a_second_one_copies_nothing(zone: Path, tmp_path: Path) -> None:
+    assert backup(zone, str(tmp_path / "backup")) == 7
+    assert multiset(tmp_path / "backup") == multiset(zone)
+    assert backup(zone, str(tmp_path / "backup")) == 0
+
+
+def test_a_backup_takes_what_is_new(zone: Path, tmp_path: Path) -> None:
+    backup(zone, str(tmp_path / "backup"))
+    run = run_id("2026-03-15")
+    land(bars(70, 2, run), raw.Bars, "files", run, zone)
+    assert backup(zone, str(tmp_path / "backup")) == 1
+
+
+def test_a_restore_gives_the_landing_zone_back(zone: Path, tmp_path: Path) -> None:
+    before, digest = multiset(zone), loaded(tmp_path / "w.duckdb", zone)
+    backup(zone, str(tmp_path / "backup"))
+    shutil.rmtree(zone)
+    assert restore(str(tmp_path / "backup"), zone) == 7
+    assert multiset(zone) == before
+    assert loaded(tmp_path / "new.duckdb", zone) == digest
+    assert restore(str(tmp_path / "backup"), zone) == 0
+
+
+def test_a_restore_after_a_compaction_doubles_no_row(zone: Path, tmp_path: Path) -> None:
+    before = multiset(zone)
+    backup(zone, str(tmp_path / "backup"))
+    compact(zone, NOW)
+    backup(zone, str(tmp_path / "backup"))
+    shutil.rmtree(zone)
+    restore(str(tmp_path / "backup"), zone)
+    assert multiset(zone) == before
+    compact(zone, NOW + WEEK)
+    assert multiset(zone) == before
+
+
+def test_a_uri_is_a_place_too(zone: Path, tmp_path: Path) -> None:
+    assert backup(zone, f"file://{tmp_path}/there") == 7
+    assert multiset(tmp_path / "there") == multiset(zone)
+
+
+def test_a_damaged_file_is_not_copied(zone: Path, tmp_path: Path) -> None:
+    path = min(zone.rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(LandingError, match="nothing was copied"):
+        backup(zone, str(tmp_path / "backup"))
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_damaged_backup_is_refused(zone: Path, tmp_path: Path) -> None:
+    backup(zone, str(tmp_path / "backup"))
+    path = min((tmp_path / "backup").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    shutil.rmtree(zone)
+    with pytest.raises(LandingError, match="not those that were landed"):
+        restore(str(tmp_path / "backup"), zone)
+    assert [path for path in zone.rglob("*") if path.is_file()] == []
+
+
+def test_a_copy_that_was_cut_short_is_made_again(zone: Path, tmp_path: Path) -> None:
+    half = tmp_path / "backup" / "raw.bars" / "files" / f"x.parquet{backups.PART}"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    assert backup(zone, str(tmp_path / "backup")) == 7
+    shutil.rmtree(zone)
+    assert restore(str(tmp_path / "backup"), zone) == 7
+
+
+@pytest.mark.parametrize("place", ["nothing://here", "://"])
+def test_a_place_that_is_none_is_refused(place: str, zone: Path) -> None:
+    with pytest.raises(LandingError, match="cannot be"):
+        backup(zone, place)
+
+
+def test_a_place_that_is_a_file_is_refused(zone: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LandingError, match="the landing zone is untouched"):
+        backup(zone, str(tmp_path / "file"))
+
+
+def test_an_empty_backup_is_refused(zone: Path, tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match="holds no backup"):
+        restore(str(tmp_path / "nowhere"), zone)
+
+
+def test_the_commands(zone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, place = ["--data", str(zone.parent)], ["--place", str(tmp_path / "backup")]
+    assert maintain.main(["backup", *data, *place]) == 0
+    shutil.rmtree(zone)
+    assert maintain.main(["restore", *data, *place]) == 0
+    assert capsys.readouterr().out == "files copied: 7\nfiles restored: 7\n"
+    assert maintain.main(["restore", *data, "--place", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err.startswith("comove: ")
+    with pytest.raises(SystemExit) as left:
+        maintain.main(["backup", *data])
+    assert left.value.code == 2
