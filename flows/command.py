@@ -26,7 +26,6 @@ FAILURES = (
     StoreError,
     PublishError,
     InvalidTableError,
-    DatabaseError,
     OSError,
 )
 WIDTH = 110  # of what is not written to a terminal

@@ -13,7 +13,7 @@ from flows.intake import RefusedError
 from flows.sources import Request, SourceError
 from flows.versions import new_versions
 from schemas import TABLES, Table, ops
-from schemas.table import name, polars_schema
+from schemas.table import key, name, polars_schema
 from warehouse import landing
 from warehouse.boundary import boundary
 from warehouse.integrity import refuse_mismatch

@@ -19,7 +19,6 @@ VIEWS = Path(__file__).parent / "views"
 APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
 DatabaseError = duckdb.Error  # for those who may not import DuckDB
 MEMORY_LIMIT = "4GB"
-DatabaseError = duckdb.Error  # for callers that may not know DuckDB
 
 
 class StoreError(RuntimeError):
