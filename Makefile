@@ -9,10 +9,10 @@ export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live serve test check format docs lock bench replay rebuild verify sql clean
+.PHONY: help demo live serve test check format docs lock lock-check bench replay rebuild verify sql clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "comove needs Python 3.11 or newer; run make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -58,6 +58,12 @@ docs: $(VENV)/.core ## write the generated docs
 lock: | $(BIN)/uv ## resolve the dependencies anew, with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+
+lock-check: | $(BIN)/uv ## say whether the lock is that of pyproject.toml
+	@mkdir -p .cache/lock && cp requirements.lock requirements-test.lock .cache/lock/
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml -o .cache/lock/requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test -c requirements.lock pyproject.toml -o .cache/lock/requirements-test.lock
+	@cmp -s requirements.lock .cache/lock/requirements.lock && cmp -s requirements-test.lock .cache/lock/requirements-test.lock || { echo "the lock is not that of pyproject.toml; run make lock" >&2; exit 1; }
 
 bench: $(VENV)/.test ## side-by-side benchmarks
 	@$(BIN)/python -m bench

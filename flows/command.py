@@ -20,7 +20,14 @@ from warehouse.publish import PublishError
 from warehouse.store import DatabaseError, StoreError
 
 DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT = 0, 1, 2, 3
-FAILURES = (NothingUsableError, LandingError, StoreError, PublishError, InvalidTableError, OSError)
+FAILURES = (
+    NothingUsableError,
+    LandingError,
+    StoreError,
+    PublishError,
+    InvalidTableError,
+    OSError,
+)
 WIDTH = 110  # of what is not written to a terminal
 
 

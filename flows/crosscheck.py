@@ -66,7 +66,9 @@ def disagreements(
 
 def alike(one: AssetSource, other: AssetSource) -> bool:
     """Comparable: bars of the same length on the same basis."""
-    return (one.interval, one.price_basis) == (other.interval, other.price_basis)
+    return one.interval == other.interval and (one.price_basis == "adjusted") == (
+        other.price_basis == "adjusted"
+    )
 
 
 def closes(source: AssetSource, outcome: Outcome | None, stored: Known) -> pl.DataFrame:

@@ -66,5 +66,8 @@ class Job:
         return {
             "as_of": (self.as_of or self.now).isoformat(),
             "study": self.universe.study.model_dump(mode="json"),
-            "universe": {"path": str(self.universe_path or ""), "fingerprint": self.universe.fingerprint},
+            "universe": {
+                "path": str(self.universe_path.absolute()) if self.universe_path else "",
+                "fingerprint": self.universe.fingerprint,
+            },
         }

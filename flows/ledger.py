@@ -106,10 +106,7 @@ def versions(outcomes: list[Outcome], model: type[Table], store: Store, loaded_a
     batches = [outcome.batch for outcome in outcomes if outcome.batch]
     if not batches:
         return empty.with_columns(is_new=pl.lit(value=True))
-    about = [column for column in key(model) if column != "known_at"]
-    rows = pl.concat([batch.rows for batch in batches]).unique(
-        [*about, "said_at"], keep="first", maintain_order=True
-    )
+    rows = pl.concat([batch.rows for batch in batches])
     frozen = pl.concat([empty, *(b.frozen.select(empty.columns) for b in batches if b.frozen.height)])
     stored = store.versions_of(model, sorted({outcome.request.source for outcome in outcomes}))
     return new_versions(model, rows, frozen, stored, loaded_at)

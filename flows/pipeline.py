@@ -80,7 +80,7 @@ def leave_page(home: Path, runner: Runner) -> tuple[Path | None, list[str]]:
     """Render the page from what was published; if that fails, the publication stands and the run says so."""
     try:
         return runner.call(render, home), []
-    except Exception as error:  # noqa: BLE001 - whatever the page's libraries raise, the data are out already
+    except Exception as error:  # whatever the page's libraries raise, the data are out already
         trouble = (
             f"the page could not be rendered ({type(error).__name__}: {error}); what was published is whole"
         )

@@ -1,4 +1,7 @@
-"""The daily job: fetch -> land -> build -> publish. `python -m flows.refresh --help` shows its flags."""
+"""The daily job: fetch -> land -> build -> publish -> report -> alert.
+
+`python -m flows.refresh --help` shows its flags.
+"""
 
 import sys
 from argparse import Namespace
@@ -10,9 +13,10 @@ from typing import Literal
 from prefect import flow
 
 from flows import universe as universes
+from flows.aftermath import observed
 from flows.command import console, exit_code, instant, parser, quietly
 from flows.job import Job
-from flows.pipeline import Run, run
+from flows.pipeline import Run
 from flows.plan import KINDS
 from flows.runners import Plain, Prefect
 from flows.summary import show
@@ -31,7 +35,7 @@ def refresh(
     only: list[Kind] | None = None,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return run(job(universe, data, as_of, until, since, wait, only), Prefect())
+    return observed(job(universe, data, as_of, until, since, wait, only), Prefect(), is_prefect=True)
 
 
 def job(
@@ -71,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     def once() -> int:
         plain = job(*asked)
         if flags.runner == "plain":
-            done = run(plain, Plain())
+            done = observed(plain, Plain(), is_prefect=False)
         else:
             with quietly():
                 done = refresh(*asked)

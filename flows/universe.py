@@ -130,15 +130,11 @@ class Universe(Block):
         """`core.panels`: one row per breadth block."""
         from schemas import core
 
-        basis = {"file": "panel", None: "constituents"}
         rows = [
-            {
-                "index_id": one.index,
-                "basis": basis[one.members],
-                "source": one.source,
-                "calendar": one.calendar,
-            }
+            {"index_id": one.index, "basis": basis, "source": one.source, "calendar": one.calendar}
             for one in self.breadth
+            for basis, is_known in (("panel", one.members), ("constituents", one.constituents))
+            if is_known
         ]
         return _table(core.Panels, rows)
 

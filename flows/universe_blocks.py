@@ -90,11 +90,19 @@ class Feed(Block):
         return self
 
 
+Basis = Literal["raw", "split_adjusted", "adjusted"]
+
+
+def _usual_basis(source: dict[str, Any]) -> Basis:
+    return "split_adjusted" if source.get("provider") == "yahoo" else "raw"  # Yahoo divides by later splits
+
+
 class AssetSource(Feed):
     """One provider of an asset's bars under the provider's symbol.
 
     `settle_minutes` pass from a daily close until the bar is final. `price_basis` is "adjusted" where
-    adjusted prices come as raw. A fallback's closes may lie `tolerance_pct` per cent off the first source's.
+    adjusted prices come as raw, "split_adjusted" where history is divided by later splits, as Yahoo's is. A
+    fallback's closes may lie `tolerance_pct` per cent off the first source's.
     """
 
     provider: Literal["yahoo", "ccxt", "fred", "files"]
@@ -102,7 +110,7 @@ class AssetSource(Feed):
     symbol: Symbol
     interval: Literal["1h", "1d"]
     settle_minutes: int = Field(default=30, strict=True, ge=0, le=1440)
-    price_basis: Literal["raw", "adjusted"] = "raw"
+    price_basis: Basis = Field(default_factory=_usual_basis)
     volume_unit: Literal["shares", "base", "quote", "contracts"] = (
         "shares"  # "base" where the asset is crypto
     )

@@ -82,14 +82,21 @@ def dated(rows: pl.DataFrame, is_earliest: pl.Expr, loaded_at: datetime) -> pl.D
 def corrected(
     incoming: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str]
 ) -> pl.DataFrame:
-    """Rows of a corrected vintage: their instant is taken by another figure, so they follow the newest."""
+    """Rows whose instant is taken by another figure follow the newest version, if they are not there yet."""
     taken = stored.select(
         *about, "known_at", *(pl.col(c).alias(f"taken_{c}") for c in figures), is_taken=pl.lit(value=True)
     )
     is_other = pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"taken_{c}")) for c in figures)
-    return incoming.join(taken, on=[*about, "known_at"], how="left").with_columns(
-        known_at=pl.when(pl.col("is_taken") & is_other).then(pl.col("newest") + TICK).otherwise("known_at")
+    marked = incoming.join(taken, on=[*about, "known_at"], how="left").with_columns(
+        is_corrected=pl.col("is_taken").is_not_null() & is_other
     )
+    nth = pl.int_range(1, pl.len() + 1).over(about, order_by="known_at")
+    news = (
+        marked.filter("is_corrected")
+        .join(stored.select(*about, *figures), on=[*about, *figures], how="anti", nulls_equal=True)
+        .with_columns(known_at=pl.col("newest") + TICK * nth)
+    )
+    return pl.concat([marked.filter(~pl.col("is_corrected")), news])
 
 
 def chained(
@@ -107,7 +114,11 @@ def chained(
     fresh = chain.with_columns(is_new=pl.int_range(pl.len()).over(about) == 0, is_changed=is_changed).filter(
         pl.col("is_incoming") & (pl.col("is_new") | pl.col("is_changed"))
     )
-    return incoming.join(fresh.select(*about, "known_at", "is_new"), on=[*about, "known_at"])
+    news = incoming.join(fresh.select(*about, "known_at", "is_new"), on=[*about, "known_at"])
+    newest = before.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
+    withdrawn = newest.filter(pl.all_horizontal(pl.col(figures).is_null())).select(about)
+    again = before.join(withdrawn, on=about, how="semi").select(*about, *figures)  # found wrong already
+    return news.join(again, on=[*about, *figures], how="anti", nulls_equal=True)
 
 
 def withdrawals(

@@ -64,6 +64,7 @@ async function draw(host) {
   const { view } = await vegaEmbed(host, spec, {
     renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: tellMark, loader: refuse,
   });
+  host.querySelector("svg").setAttribute("aria-hidden", "true"); // the chart's own label says it in words
   const { hover } = spec.usermeta;
   if (Object.keys(hover).length && spec.datasets.rows.length) follow(host, view, spec.datasets.rows, hover);
   host.classList.add("drawn");

@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from report import queries, words
 from report.checklist import checklist
-from report.panels import Figure, Pair, columns, panels
+from report.panel import Figure, Pair, columns
+from report.panels import panels
 from report.queries import Answer, Connection, ask
 from warehouse.manifest import Content, replace_text, unsealed
 from warehouse.publish import POINTER

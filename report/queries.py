@@ -136,9 +136,13 @@ WITH figures AS (
   WINDOW week AS (PARTITION BY l.asset ORDER BY session ROWS 4 PRECEDING),
     month AS (PARTITION BY l.asset ORDER BY session ROWS 19 PRECEDING)
 ), part AS (
-  SELECT session, share_above_50, lag(share_above_50, 10) OVER (ORDER BY session) AS share_before
-  FROM mart.breadth WHERE index_id = $benchmark
-  QUALIFY row_number() OVER (PARTITION BY session ORDER BY basis) = 1
+  SELECT session, lag(share_above_50, 10) OVER (ORDER BY session) AS share_before, share_above_50
+  FROM (
+    SELECT session, coalesce(
+      max(share_above_50) FILTER (basis = 'constituents'), max(share_above_50) FILTER (basis = 'panel')
+    ) AS share_above_50
+    FROM mart.breadth WHERE index_id = $benchmark GROUP BY session
+  )
 )
 SELECT p.session, p.r, a.rsi_14, a.rsi_before, a.macd_hist, b.rsi_14 AS benchmark_rsi_14,
   b.rsi_before AS benchmark_rsi_before, b.macd_hist AS benchmark_macd_hist, v.swell,

@@ -15,7 +15,9 @@ class Listings(Table):
     currency: pl.String = field("Currency of the prices")
     volume_from: pl.String = field("Asset whose volume counts for this one", nullable=True)
     volume_unit: pl.String = field("What the volume counts: shares, base, quote or contracts")
-    price_basis: pl.String = field("adjusted where the source delivers adjusted prices as raw, else raw")
+    price_basis: pl.String = field(
+        "raw, split_adjusted (history divided by later splits) or adjusted (dividends too, as raw)"
+    )
     source: pl.String
     symbol: pl.String
     interval: pl.String
@@ -102,7 +104,9 @@ class Closes(Table):
     volume: pl.Float64 = number("Volume since the close before; unit in mart.assets", "volume_unit", ge=0)
     price_at: Instant = field("Instant of the price", "UTC", nullable=True)
     staleness_minutes: pl.Int32 = number("Age of the price at the session's close", "minutes", ge=0, le=360)
-    price_basis: pl.String = field("adjusted where the source delivers adjusted prices as raw", nullable=True)
+    price_basis: pl.String = field(
+        "Basis on which the source delivers prices; see core.listings", nullable=True
+    )
     source: pl.String = field("Provider that served the price", nullable=True)
     load_id: pl.String = field("Load of the bar that set the close; see ops.loads", nullable=True)
 

@@ -73,7 +73,9 @@ def freshness(
     counted = due.group_by("asset", *of_source).agg(
         expected_session=pl.col("session").max(),
         last_session=pl.col("session").filter(pl.col("open_at") <= pl.col("last_opened_at")).max(),
-        sessions_behind=(pl.col("open_at") > pl.col("last_opened_at")).sum().cast(pl.Int32),
+        sessions_behind=pl.when(pl.col("last_opened_at").first().is_not_null()).then(
+            (pl.col("open_at") > pl.col("last_opened_at")).sum().cast(pl.Int32)
+        ),
     )
     behind = pl.col("sessions_behind") > 1
     return (

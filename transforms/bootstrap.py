@@ -4,10 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 FloatArray = NDArray[np.float64]
 DRAWS = 999
-INTERVAL = (0.025, 0.975)
 SEED = 1994
 
 
@@ -33,18 +33,25 @@ def draw_counts(length: int, block: int, draws: int = DRAWS) -> FloatArray:
 
 
 def mean_interval(values: FloatArray, block: int) -> tuple[float, float]:
-    """95 % percentile interval of the mean of a series; NaN for fewer than two blocks."""
+    """95 % interval of the mean of a series, within its range; NaN for fewer than two blocks.
+
+    The bootstrap's standard error with Student's quantile for as many observations as there are blocks: the
+    bare percentiles are too narrow where blocks are few.
+    """
     if len(values) < 2 * block:
         return np.nan, np.nan
-    low, high = np.quantile(draw_counts(len(values), block) @ values / len(values), INTERVAL)
-    return float(low), float(high)
+    error = (draw_counts(len(values), block) @ values / len(values)).std(ddof=1)
+    half = quantile(len(values) / block) * error
+    mean = values.mean()
+    return float(max(mean - half, values.min())), float(min(mean + half, values.max()))
 
 
 def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: int) -> FloatArray:
-    """95 % percentile intervals of the mean where a mark is set minus the mean elsewhere.
+    """95 % intervals of the mean where a mark is set minus the mean elsewhere; see mean_interval.
 
-    Sessions are drawn together with their marks. Draws in which a side is empty say nothing and are left
-    out; NaN for fewer than two blocks, or where no draw has both sides.
+    Sessions are drawn together with their marks, and a mark counts as often as it begins, if that is less
+    than the blocks. Draws in which a side is empty say nothing and are left out; NaN for fewer than two
+    blocks, or where a side is empty.
 
     Args:
         values: Shape (n,).
@@ -54,15 +61,24 @@ def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: in
     Returns:
         Shape (k, 2): low and high.
     """
-    width = marks.shape[1]
+    size, width = marks.shape
     intervals = np.full((width, 2), np.nan)
-    if len(values) < 2 * block:
+    if size < 2 * block:
         return intervals
-    drawn = draw_counts(len(values), block) @ np.column_stack([values, marks, marks * values[:, None]])
+    drawn = draw_counts(size, block) @ np.column_stack([values, marks, marks * values[:, None]])
     total, inside, sum_inside = drawn[:, :1], drawn[:, 1 : width + 1], drawn[:, width + 1 :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        differences = sum_inside / inside - (total - sum_inside) / (len(values) - inside)
-    for column, found in enumerate(differences.T):
-        if np.isfinite(found).any():
-            intervals[column] = np.quantile(found[np.isfinite(found)], INTERVAL)
+        differences = sum_inside / inside - (total - sum_inside) / (size - inside)
+    for column, (drawn_differences, mark) in enumerate(zip(differences.T, marks.T, strict=True)):
+        found = drawn_differences[np.isfinite(drawn_differences)]
+        if mark.any() and not mark.all() and len(found) > 1:
+            stretches = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
+            half = quantile(min(size / block, stretches)) * found.std(ddof=1)
+            middle = values[mark].mean() - values[~mark].mean()
+            intervals[column] = middle - half, middle + half
     return intervals
+
+
+def quantile(observations: float) -> float:
+    """Student's 97.5 % quantile for a number of independent observations."""
+    return float(stdtrit(max(1.0, observations - 1), 0.975))

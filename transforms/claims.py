@@ -31,6 +31,7 @@ from transforms.claims_sql import (
 )
 from transforms.study import ARTICLE_DAY, Study
 
+MOST_DIGITS = 6
 Figures = tuple[float | None, float | None, float | None]
 Verdict = tuple[str, str]
 Query = Callable[[str], pl.DataFrame]
@@ -68,12 +69,36 @@ def above(bar: float, *, form: str = ".2f", negligible: float | None = None) -> 
         _, low, high = figures
         if low is None or high is None:
             return "undecided", "there are not enough data to say"
-        said = f"between {low:{form}} and {high:{form}}"
+        said = f"between {apart(low, bar, form)} and {apart(high, floor, form)}"
         if low > bar:
             return "held", f"the data put it {said}, all of it above {bar:{form}}"
         if high < floor:
             return "not held", f"the data put it {said}, all of it below {floor:{form}}"
         return "undecided", f"the data allow anything {said}, on both sides of {bar:{form}}"
+
+    return judge
+
+
+def apart(value: float, bar: float, form: str) -> str:
+    """A value with as many digits as it takes to tell it from the bar."""
+    digits = int(form[-2])
+    while digits < MOST_DIGITS and f"{value:{form}}" == f"{bar:{form}}" and value != bar:
+        digits += 1
+        form = f"{form[:-2]}{digits}{form[-1]}"
+    return f"{value:{form}}"
+
+
+def beyond_chance(negligible: float) -> Callable[[Figures], Verdict]:
+    """The claim is that the largest of many figures is beyond chance; its ends are -+ what chance reaches."""
+
+    def judge(figures: Figures) -> Verdict:
+        figure, low, high = figures
+        if figure is None or low is None or high is None:
+            return "undecided", "there are not enough data to say"
+        said = f"the largest is {figure:.2f}, chance alone reaches {figure - low:.2f}"
+        if low > 0:
+            return "held", said
+        return ("not held" if high < negligible else "undecided"), said
 
     return judge
 
@@ -138,7 +163,7 @@ CLAIMS: tuple[Claim, ...] = (
         "stronger_in_risk_on",
         "The link is stronger in risk-on phases than otherwise.",
         STRONGER_IN_RISK_ON,
-        above(0.0, form="+.3f"),
+        above(0.0, form="+.2f"),
         "difference of correlations",
         "difference",
         block=60,
@@ -147,7 +172,7 @@ CLAIMS: tuple[Claim, ...] = (
         "weaker_in_crypto_events",
         "The link is weaker in the 30 sessions after a shock that only {target} had.",
         LOOSER_AFTER_SHOCKS,
-        above(0.0, form="+.3f"),
+        above(0.0, form="+.2f"),
         "difference of correlations (other sessions minus after shocks)",
         "difference",
         block=60,
@@ -192,8 +217,8 @@ CLAIMS: tuple[Claim, ...] = (
         "reaction_takes_days_to_weeks",
         "{target} reacts to {benchmark} with a lag of one session to some weeks.",
         LARGEST_LAGGED,
-        above(0.0, negligible=0.2),
-        "largest correlation at lags 1 to 20, with the band that chance reaches",
+        beyond_chance(negligible=0.2),
+        "largest correlation at lags 1 to 20, less and plus what chance reaches",
     ),
     Claim(
         "overlay_pays",

@@ -20,8 +20,9 @@ LINK_60 = """link AS (
 # Risk-on is defined apart from the link: VIX below its yearly median, benchmark above its 200-session mean.
 RISK_ON = """vix AS (
   SELECT session, close < median(close) OVER year AS is_calm, count(*) OVER year AS known
-  FROM core.closes JOIN mart.assets USING (asset)
-  WHERE kind = 'volatility' AND convention = 'session_close'
+  FROM core.closes
+  WHERE asset = (SELECT min(asset) FROM mart.assets WHERE kind = 'volatility')
+    AND convention = 'session_close'
   WINDOW year AS (ORDER BY session ROWS BETWEEN 251 PRECEDING AND CURRENT ROW)
 ), phase AS (
   SELECT session, is_calm AND close > value AS is_risk_on

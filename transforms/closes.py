@@ -1,13 +1,14 @@
 """One price per asset, convention and session: bars of any source aligned to the sessions that they price."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated as As
 
 import polars as pl
 from polars import LazyFrame as Frame
 
 from schemas import core, raw
-from schemas.table import conform
+from schemas.table import Instant, conform
+from transforms.actions import with_actions
 from transforms.finality import HOUR, price_delay
 from transforms.study import Study
 
@@ -18,20 +19,26 @@ BAR = ("asset", "source", "rank")
 
 def closes(
     bars: As[Frame, raw.Bars],
+    actions: As[Frame, raw.Actions],
     listings: As[Frame, core.Listings],
     sessions: As[Frame, core.Sessions],
     study: Study,
+    as_of: datetime,
 ) -> As[Frame, core.Closes]:
-    """Every asset's prices in both conventions, the best-ranked source with a price first."""
-    listed = bars.join(listings, on=["source", "symbol", "interval"]).drop("known_at", "is_known_at_assumed")
+    """Every asset's prices in both conventions, the best-ranked source with a price first.
+
+    A session whose close is still to come has no price, however fresh the last hour is.
+    """
+    now = pl.min_horizontal(pl.lit(as_of, Instant), pl.coalesce("recorded_at", pl.lit(as_of, Instant)))
+    listed = bars.join(listings.with_columns(now=now), on=["source", "symbol", "interval"])
     exchange = sessions.filter(pl.col("calendar") == study.calendar)
-    traded = daily_closes(listed.filter(pl.col("kind") != "crypto"), sessions)
+    traded = daily_closes(listed.filter(pl.col("kind") != "crypto"), actions, sessions)
     return (
         pl.concat(
             [
                 traded.with_columns(convention=pl.lit(SESSION_CLOSE)),
                 traded.with_columns(convention=pl.lit(UTC_DAY)),
-                daily_closes(listed.filter(pl.col("kind") == "crypto"), sessions).with_columns(
+                daily_closes(listed.filter(pl.col("kind") == "crypto"), actions, sessions).with_columns(
                     convention=pl.lit(UTC_DAY)
                 ),
                 same_instant_closes(listed.filter(pl.col("kind") == "crypto"), exchange).with_columns(
@@ -46,13 +53,13 @@ def closes(
     )
 
 
-def daily_closes(bars: Frame, sessions: Frame) -> Frame:
+def daily_closes(bars: Frame, actions: Frame, sessions: Frame) -> Frame:
     """Daily bars under the session that they opened; the price is that of the close, 0 minutes old."""
     return (
         bars.filter((pl.col("interval") == "1d") & pl.col("close").is_not_null())
         .join(sessions, left_on=["calendar", "opened_at"], right_on=["calendar", "open_at"])
+        .pipe(with_actions, actions)
         .with_columns(
-            adj_close=pl.coalesce("adj_close", "close"),
             price_at=pl.col("close_at") + price_delay(pl.col("kind")),
             staleness_minutes=pl.lit(0, pl.Int32),
         )
@@ -67,11 +74,11 @@ def same_instant_closes(bars: Frame, sessions: Frame) -> Frame:
     hourly = bars.filter((pl.col("interval") == "1h") & pl.col("close").is_not_null()).with_columns(
         price_at=pl.col("opened_at") + HOUR
     )
-    ends = sessions.select("session", "close_at", open_at=pl.col("close_at").shift(1)).sort("close_at")
+    ends = sessions.sort("close_at").select("session", "close_at", open_at=pl.col("close_at").shift(1))
     return (
         hourly.sort("price_at")
         .join_asof(ends, left_on="price_at", right_on="close_at", strategy="forward")
-        .filter(pl.col("price_at") > pl.col("open_at"))
+        .filter((pl.col("price_at") > pl.col("open_at")) & (pl.col("close_at") <= pl.col("now")))
         .group_by(*BAR, "session", maintain_order=True)  # sums to the same last digit every time
         .agg(
             pl.col("open").first(),

@@ -111,7 +111,7 @@ def largest_by_chance(x: FloatArray, y: FloatArray) -> FloatArray:
     The largest value over all lags pays for having looked at each (Westfall & Young 1993). In a permutation
     blocks of 10 observations change places: y keeps its clusters of volatility and loses its place beside
     x. That also takes its turbulent times away from those of x, and where both are turbulent at once
-    chance reaches further than it says (0.096 against 0.076 for ETH on ^RUT, 2019 to 2026). Random signs,
+    chance reaches further than it says (0.092 against 0.076 for ETH on ^RUT, 2019 to 2026). Random signs,
     a wild bootstrap (Liu 1988), leave the turbulence where it is. A lag has to pass both. NaN for short or
     flat series. Missing sessions are closed up, for they are few.
 
@@ -123,8 +123,9 @@ def largest_by_chance(x: FloatArray, y: FloatArray) -> FloatArray:
     if n < MIN_RETURNS or np.isnan(x + y).any():
         return np.full((2, DRAWS), np.nan)
     moved, signs = shuffles(n)
-    r = np.stack([y[moved], y * signs]) @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T
-    return np.asarray(np.minimum(np.abs(r).max(axis=2), 1))
+    shuffled = np.stack([y[moved], y * signs]).astype(np.float32)  # seven digits are enough for a quantile
+    r = shuffled @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T.astype(np.float32)
+    return np.asarray(np.minimum(np.abs(r).max(axis=2), 1), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ import polars as pl
 from polars import LazyFrame as Frame
 
 from schemas import core, mart, raw
-from schemas.table import conform
+from schemas.table import REVISED, conform
 from transforms.grid import study_sessions
 from transforms.study import Study
 
@@ -32,6 +32,7 @@ SERIES = (*(label for label, _ in COMPONENTS), *(level for level in LEVELS if le
 
 def liquidity(
     macro: As[Frame, raw.Macro],
+    revised: As[Frame, raw.Macro, REVISED],
     series: As[Frame, core.Series],
     closes: As[Frame, core.Closes],
     sessions: As[Frame, core.Sessions],
@@ -52,7 +53,7 @@ def liquidity(
     signs = {**dict(listed.select("series_id", "sign").iter_rows()), NET_LIQUIDITY: 1}
     parts = [part for part, _ in PARTS]
     return (
-        in_force(macro, series, study_sessions(closes, sessions, study))
+        in_force(as_published(macro, revised), series, study_sessions(closes, sessions, study))
         .with_columns(net_liquidity(listed).alias(NET_LIQUIDITY))
         .pipe(with_changes)
         .with_columns(
@@ -65,6 +66,21 @@ def liquidity(
     )
 
 
+def as_published(macro: Frame, revised: Frame) -> Frame:
+    """Every version of every observation, available from when that version was out.
+
+    The first one counts from its release, a later one from when it was learned: a session never sees a
+    figure that was revised after its close.
+    """
+    about = ["source", "series_id", "observed_on"]
+    is_first = pl.col("known_at") == pl.col("known_at").min().over(about)
+    return pl.concat([macro.join(revised, on=about, how="anti"), revised]).with_columns(
+        available_at=pl.when(is_first)
+        .then("available_at")
+        .otherwise(pl.max_horizontal("available_at", "known_at"))
+    )
+
+
 def in_force(macro: Frame, series: Frame, sessions: Frame) -> Frame:
     """Sessions with one column per series: the newest observation that was public at the close.
 
@@ -72,7 +88,7 @@ def in_force(macro: Frame, series: Frame, sessions: Frame) -> Frame:
     stands still for ever would pass for calm.
 
     Args:
-        macro: `raw.macro`, the newest version of each observation.
+        macro: `raw.macro`, versions with the instant at which each was out.
         series: `core.series`, which names the source of each series.
         sessions: `session` and `close_at`, sorted.
     """
@@ -82,7 +98,7 @@ def in_force(macro: Frame, series: Frame, sessions: Frame) -> Frame:
 
 def with_series(sessions: Frame, macro: Frame, label: str) -> Frame:
     """The sessions with a column for one more series."""
-    by_release = macro.filter(pl.col("series_id") == label).sort("available_at", "observed_on")
+    by_release = macro.filter(pl.col("series_id") == label).sort("available_at", "observed_on", "known_at")
     # an old observation that was published late, or published anew, is not the newest one
     is_newest = pl.col("observed_on") >= pl.col("observed_on").cum_max()
     news = (

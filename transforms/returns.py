@@ -10,6 +10,7 @@ from schemas.table import conform
 from transforms.study import Study
 
 SERIES = ["asset", "convention"]
+SAME_ADJUSTMENT = 1e-6
 
 
 def returns(
@@ -18,18 +19,28 @@ def returns(
     """Log return over the study session before, for every session after the asset's first.
 
     A session without a close keeps its row with a null return, and so does the one after it: nothing is
-    filled forward, so no return is invented.
+    filled forward, so no return is invented. Nor is one where another source stands in whose adjustment for
+    dividends and splits is not the same.
     """
     return (
         study_grid(closes, sessions, study)
         .join(closes, on=[*SERIES, "session"], how="left")
         .with_columns(
-            log_return=pl.col("adj_close").log().diff().over(SERIES, order_by="session"),
+            log_return=pl.when(is_comparable())
+            .then(pl.col("adj_close").log().diff())
+            .over(SERIES, order_by="session"),
         )
         .filter(pl.col("session") > pl.col("first_session"))
         .sort(*SERIES, "session")
         .pipe(conform, core.Returns)
     )
+
+
+def is_comparable() -> pl.Expr:
+    """Both closes are from one source, or adjusted alike."""
+    same_source = pl.col("source").eq_missing(pl.col("source").shift(1))
+    adjustment = pl.col("adj_close") / pl.col("close")
+    return same_source | ((adjustment / adjustment.shift(1) - 1).abs() < SAME_ADJUSTMENT)
 
 
 def normalized(

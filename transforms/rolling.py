@@ -20,15 +20,19 @@ from scipy.special import stdtrit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer[Any]]
-# rows of the left and right sides in the columns -> figures (window, pairs, blocks), see _window_sums
-Kernel = Callable[[IntArray, IntArray], tuple[FloatArray, ...]]
+Sides = list[FloatArray]  # fields (..., pairs, blocks) of the left or the right side of some pairs
+Roll = Callable[[Sides, Sides, IntArray, IntArray], tuple[FloatArray, ...]]
+Kernel = tuple[Sides, Roll]  # fields of the columns, and what makes figures (window, pairs, blocks) of them
 
 _MIN_WINDOW = 2
 _BATCH_PAIRS = 2048  # pairs that share their columns; bounds memory
 _LONELY_PAIRS = 64  # the same when each pair has joint sessions of its own, and so two columns
-_CHUNK_VALUES = 100_000  # values an array: few calls, and still near the core
+_CHUNK_VALUES = 250_000  # of all fields of a chunk: long steps, and still near the core
 _NEARLY_ONE = 1e-3  # below this 1 - r^2 the sums lose the digits that kappa needs
 _WINDOWS_AT_ONCE = 4096  # of those computed directly; bounds memory
+# glibc keeps freed memory up to twice the largest block that it has seen freed, of at most 32 MB. Without one
+# of that size it hands the arrays of every chunk back, and the system zeroes them anew for the next.
+_LARGEST_FREED = 31 * 2**17
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,6 @@ class Rolling:
     lo95: FloatArray  # its interval, see kurtosis_interval
     hi95: FloatArray
     beta: FloatArray  # slope of left on right
-    kappa: FloatArray  # excess kurtosis in the window, which widens the interval
 
 
 def rolling_correlation(
@@ -83,7 +86,7 @@ def rolling_link(
         full = count >= window
         start[full] = np.flatnonzero(mask)[count[full] - window]
     n = np.minimum(counts, np.int32(window))[pairs.mask_of]
-    figures = _rolled(pairs, window, _link, 5, threads)
+    figures = _rolled(pairs, window, _link, 4, threads)
     return Rolling(n.T, starts[pairs.mask_of].T, *(figure.T for figure in figures))
 
 
@@ -219,6 +222,7 @@ def _rolled(
     """The figures of a kernel for every pair, (figures, pairs, sessions), NaN where no window ends."""
     order = np.argsort(pairs.mask_of, kind="stable")
     result = np.empty((figures, len(order), pairs.series.shape[1]))
+    np.empty(_LARGEST_FREED)
     threads = threads or os.cpu_count() or 1
     shared = _LONELY_PAIRS * -(-len(order) // max(1, len(pairs.masks)))
     size = max(1, min(_BATCH_PAIRS, shared, -(-len(order) // threads)))
@@ -236,31 +240,41 @@ def _rolled(
 def _run(pairs: _Pairs, window: int, kernel: "Callable[[_Columns], Kernel]", result: FloatArray) -> None:
     """Fill the result (figures, pairs, sessions) of pairs sorted by their mask, in chunks."""
     columns, left, right = _joint_columns(pairs, window)
-    roll = kernel(columns)
-    step = max(1, _CHUNK_VALUES // columns.observations.shape[1])
-    by_start = np.empty((min(step, len(left)), columns.observations.shape[1] - window))
-    for first in range(0, len(left), step):
-        chunk = slice(first, first + step)
-        windows = by_start[: len(left[chunk])]
-        for figure, target in zip(roll(left[chunk], right[chunk]), result, strict=True):
-            windows.reshape(len(windows), -1, window)[...] = figure[::-1].transpose(1, 2, 0)
-            _scatter(windows, window, pairs.masks, pairs.mask_of[chunk], target[chunk])
+    fields, roll = kernel(columns)
+    chunks = _chunks(right, _CHUNK_VALUES // len(fields) // columns.observations.shape[1])
+    by_start = np.empty((chunks[0].stop, columns.observations.shape[1] - window))
+    y_rows, y = right[:0], fields
+    for chunk in chunks:
+        x = [field.take(left[chunk], axis=-2) for field in fields]
+        if not np.array_equal(y_rows, right[chunk]):
+            y_rows = right[chunk]
+            y = [field.take(y_rows, axis=-2) for field in fields]
+        spans = _spans(pairs.masks, pairs.mask_of[chunk], window)
+        for figure, target in zip(roll(x, y, left[chunk], y_rows), result[:, chunk], strict=True):
+            windows = by_start[: len(target)]
+            windows.reshape(len(target), -1, window)[...] = figure[::-1].transpose(1, 2, 0)
+            target[...] = np.nan
+            for rows, ends, number in spans:
+                target[rows, ends] = windows[rows, :number]
 
 
-def _scatter(
-    by_start: FloatArray, window: int, masks: NDArray[np.bool_], mask_of: IntArray, target: FloatArray
-) -> None:
-    """Move each window's figure from its first joint observation to the session where it ends."""
+def _chunks(right: IntArray, step: int) -> list[slice]:
+    """Slices of about a step; in a list that is a product whole rows of it, which share their right sides."""
+    rights = len(np.unique(right))
+    step = round(step / rights) * rights or max(step, 1)
+    return [slice(first, min(first + step, len(right))) for first in range(0, len(right), step)]
+
+
+def _spans(masks: NDArray[np.bool_], mask_of: IntArray, window: int) -> list[tuple[slice, Any, int]]:
+    """For each mask its pairs, the sessions where their windows end, and the number of windows."""
+    spans: list[tuple[slice, Any, int]] = []
     for mask in np.unique(mask_of):
-        first, last = np.searchsorted(mask_of, [mask, mask + 1])
+        rows = slice(*np.searchsorted(mask_of, [mask, mask + 1]).tolist())
         ends = np.flatnonzero(masks[mask])[window - 1 :]
-        if len(ends) and ends[-1] - ends[0] + 1 == len(ends):  # without a gap a slice is much faster
-            target[first:last, : ends[0]] = np.nan
-            target[first:last, ends[0] : ends[-1] + 1] = by_start[first:last, : len(ends)]
-            target[first:last, ends[-1] + 1 :] = np.nan
-        else:
-            target[first:last] = np.nan
-            target[first:last, ends] = by_start[first:last, : len(ends)]
+        is_gapless = len(ends) > 0 and ends[-1] - ends[0] + 1 == len(ends)
+        at = slice(ends[0], ends[-1] + 1) if is_gapless else ends  # a slice is ten times as fast
+        spans.append((rows, at, len(ends)))
+    return spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +317,7 @@ def _deviations(observations: FloatArray, window: int) -> FloatArray:
     window that begins i observations before the anchor holds rows 0 to i of part 0 and rows 0 to
     window - 1 - i of part 1.
     """
-    blocks = observations.reshape(len(observations), -1, window).transpose(2, 0, 1)
+    blocks = np.ascontiguousarray(observations.reshape(len(observations), -1, window).transpose(2, 0, 1))
     anchors = blocks[-1, :, :-1]
     parts = np.zeros((window, 2, *anchors.shape))
     np.subtract(blocks[::-1, :, :-1], anchors, out=parts[:, 0])
@@ -322,47 +336,42 @@ def _window_sums(parts: FloatArray, out: FloatArray | None = None) -> FloatArray
     return np.add(parts[:, 0], parts[::-1, 1], out=out)
 
 
-def _sides(field: FloatArray, left: IntArray, right: IntArray) -> tuple[FloatArray, FloatArray]:
-    """A field (..., columns, blocks) for the left and the right side of each pair."""
-    return field.take(left, axis=-2), field.take(right, axis=-2)
-
-
 def _correlation(columns: _Columns) -> Kernel:
     """Kernel of r alone."""
-    scale = columns.per_sd / np.sqrt(len(columns.deviations))
 
-    def roll(left: IntArray, right: IntArray) -> tuple[FloatArray]:
-        x, y = _sides(columns.deviations, left, right)
-        x *= y
-        r = _window_sums(x)
-        for side in _sides(scale, left, right):
-            r *= side
-        a, b = _sides(columns.mean, left, right)
-        a *= b
-        r -= a
+    def roll(x: Sides, y: Sides, *_: IntArray) -> tuple[FloatArray, ...]:
+        products, scales, means = x  # ours to change, while y may serve the next chunk
+        products *= y[0]
+        scales *= y[1]
+        means *= y[2]
+        r = _window_sums(products)
+        r *= scales
+        r -= means
         return (np.clip(r, -1, 1, out=r),)
 
-    return roll
+    scale = columns.per_sd / np.sqrt(len(columns.deviations))
+    return [columns.deviations, scale, columns.mean], roll
 
 
 def _link(columns: _Columns) -> Kernel:
-    """Kernel of r, both ends of its interval, beta and kappa."""
+    """Kernel of r, both ends of its interval, and beta."""
     window = len(columns.deviations)
-    third, fourth = _standard_moments(columns)
 
-    def roll(left: IntArray, right: IntArray) -> tuple[FloatArray, ...]:
-        r, uuvv, odd = _standard_comoments(columns, third, left, right)
+    def roll(x: Sides, y: Sides, left: IntArray, right: IntArray) -> tuple[FloatArray, ...]:
+        r, uuvv, odd = _standard_comoments(x[:4], y[:4])
         rr = r * r
-        even, other = _sides(fourth, left, right)
-        even += other + (2 + 4 * rr) * uuvv - 4 * r * odd
+        even = (2 + 4 * rr) * uuvv - 4 * r * odd
+        even += x[4]
+        even += y[4]
         rest = np.maximum(1 - rr, np.finfo(np.float64).tiny ** 0.5)
         kappa = np.maximum(even / (rest * rest) * ((window + 1) / (window - 1) / 8) - 1, 0)
         _replace_nearly_one(kappa, rest, columns.observations, left, right)
-        beta = r * columns.sd.take(left, axis=-2) * columns.per_sd.take(right, axis=-2)
-        r = np.clip(r, -1, 1, out=r)
-        return r, *kurtosis_interval(r, kappa, window), beta, kappa
+        beta = r * x[5] * y[1]
+        np.clip(r, -1, 1, out=r)
+        return r, *kurtosis_interval(r, kappa, window), beta
 
-    return roll
+    third, fourth = _standard_moments(columns)
+    return [columns.deviations, columns.per_sd, columns.mean, third, fourth, columns.sd], roll
 
 
 def _standard_moments(columns: _Columns) -> tuple[FloatArray, FloatArray]:
@@ -375,26 +384,22 @@ def _standard_moments(columns: _Columns) -> tuple[FloatArray, FloatArray]:
     return third, fourth - a * (4 * third - a * (6 + 3 * a * a))
 
 
-def _standard_comoments(
-    columns: _Columns, third: FloatArray, left: IntArray, right: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _standard_comoments(x: Sides, y: Sides) -> tuple[FloatArray, FloatArray, FloatArray]:
     """r, the mean of u^2 v^2 and that of u^3 v + u v^3 in every window, from the sums about the anchors."""
-    xy, xxy, xyy, xxyy, xxxy, xyyy = _anchored_comoments(columns, left, right)
-    a, b = _sides(columns.mean, left, right)
+    xy, xxy, xyy, xxyy, xxxy, xyyy = _anchored_comoments(*x[:2], *y[:2])
+    (a, a_third), (b, b_third) = x[2:], y[2:]
     ab, aa, bb = a * b, a * a, b * b
     r = xy - ab
     xxy -= 2 * a * r + b * (1 + aa)
     xyy -= 2 * b * r + a * (1 + bb)
     xxyy -= 2 * (b * xxy + a * xyy) + 4 * ab * r + aa + bb + aa * bb
     odd = xxxy + xyyy - 3 * (a * xxy + b * xyy + (aa + bb) * r)
-    cube, other = _sides(third, left, right)
-    odd -= b * cube + a * other
+    odd -= b * a_third + a * b_third
     return r, xxyy, odd
 
 
-def _anchored_comoments(columns: _Columns, left: IntArray, right: IntArray) -> FloatArray:
+def _anchored_comoments(x: FloatArray, x_scale: FloatArray, y: FloatArray, y_scale: FloatArray) -> FloatArray:
     """Means of xy, x^2 y, x y^2, x^2 y^2, x^3 y and x y^3 about the anchors, in standard deviations."""
-    x, y = _sides(columns.deviations, left, right)
     parts = np.empty((*x.shape[:2], 6, *x.shape[2:]))  # side by side: one running sum for all six
     xy, xxy, xyy, xxyy, xxxy, xyyy = np.moveaxis(parts, 2, 0)
     np.multiply(x, y, out=xy)
@@ -403,13 +408,13 @@ def _anchored_comoments(columns: _Columns, left: IntArray, right: IntArray) -> F
     np.multiply(xy, xy, out=xxyy)
     np.multiply(x, xxy, out=xxxy)
     np.multiply(y, xyy, out=xyyy)
-    means = np.empty((6, len(x), *x.shape[2:]))
+    means = np.empty((6, *x_scale.shape))
     _window_sums(parts, out=means.swapaxes(0, 1))
-    a, b = _sides(columns.per_sd, left, right)
-    ab = a * b
-    means *= ab / len(x)
-    for number, scale in enumerate((a, b, ab, a * a, b * b), start=1):
-        means[number] *= scale
+    scale = x_scale * y_scale
+    means *= scale / len(x)
+    factors = (x_scale, y_scale, scale, x_scale * x_scale, y_scale * y_scale)
+    for number, factor in enumerate(factors, start=1):
+        means[number] *= factor
     return means
 
 

@@ -1,5 +1,7 @@
 """The article's six conditions for every pair, each true, false or unknown, and what they add up to."""
 
+import operator
+from functools import reduce
 from typing import Annotated as As
 
 import polars as pl
@@ -16,6 +18,7 @@ LINK_WINDOW = 60
 MOMENTUM_LAG, BREADTH_LAG = 5, 10
 BREAKOUT_WITHIN, QUIET_WITHIN, YEAR, QUIET_QUANTILE = 5, 20, 252, 0.2
 BREADTH_HALF, BREADTH_WEAK = 0.5, 0.4
+ROUNDING = 1e-12
 OTHERS_TO_WATCH = 3
 CONDITIONS = {
     "link": "too few joint returns, or no return at this session",
@@ -42,7 +45,7 @@ def signals(
     study's benchmark. Where either side has a condition false, it is false, even if the other is unknown.
     """
     links = link(correlations, study)
-    grid = links.select("session").unique()
+    grid = closes.filter(pl.col("convention") == SESSION_CLOSE).select("session").unique()
     sides = per_asset(grid, indicators, closes, listings)
     return (
         links.join(sides, on=["asset", "session"], how="left")
@@ -135,8 +138,13 @@ def rises() -> Expr:
 
 def swells(volume: Expr) -> Expr:
     """5-session mean volume above the 20-session mean; an index that reports only zeros has no volume."""
-    long = volume.rolling_mean(20)
-    return pl.when(long > 0).then(volume.rolling_mean(5) > long)
+    short, long = (direct_mean(volume, n) for n in (5, 20))
+    return pl.when(long > 0).then(short > long * (1 + ROUNDING))
+
+
+def direct_mean(values: Expr, n: int) -> Expr:
+    """Mean of the last n values, null if one is; added up afresh, for running sums keep a residue."""
+    return reduce(operator.add, (values.shift(back) for back in range(n))) / n
 
 
 def is_quiet() -> Expr:
@@ -193,6 +201,9 @@ def reason() -> Expr:
         pl.when(pl.col(condition).is_null()).then(pl.lit(f"{condition} ({cause})"))
         for condition, cause in CONDITIONS.items()
     ]
+    unknown.append(
+        pl.when(pl.col("link") & pl.col("is_weak").is_null()).then(pl.lit("the check for weakness"))
+    )
     listed = pl.concat_str(unknown, separator=", ", ignore_nulls=True)
     return pl.concat_str(
         decided, pl.when(listed != "").then(pl.lit("; unknown: ") + listed).otherwise(pl.lit(""))

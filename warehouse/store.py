@@ -17,8 +17,8 @@ Frames = Mapping[type[Table], pl.DataFrame]
 Query = Callable[[str], pl.DataFrame]
 VIEWS = Path(__file__).parent / "views"
 APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
+DatabaseError = duckdb.Error  # for those who may not import DuckDB
 MEMORY_LIMIT = "4GB"
-DatabaseError = duckdb.Error  # for callers that may not know DuckDB
 
 
 class StoreError(RuntimeError):
@@ -119,7 +119,8 @@ class Store:
     def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
         """The rows in force at an instant: of each key, the version known last by then."""
         if "known_at" not in key(model):
-            return self.read(model)
+            rows = self.read(model)
+            return rows.filter(pl.col("captured_at") <= as_of) if "captured_at" in rows.columns else rows
         last = f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
         single = f"FROM known ANTI JOIN many USING ({about(model)})"
         return self._known(model, as_of, f"{single} UNION ALL ({several(model)} {last})")
@@ -150,7 +151,8 @@ class Store:
         self.con.execute(f"ATTACH {literal(str(target))} AS past")
         try:
             for model in append_only():
-                known = "known_at <= $1" if "known_at" in key(model) else "$1 IS NOT NULL"
+                clock = next((column for column in ("known_at", "captured_at") if column in key(model)), None)
+                known = f"{clock} <= $1" if clock else "$1 IS NOT NULL"
                 self.con.execute(f"CREATE SCHEMA IF NOT EXISTS past.{schema_of(model)}")
                 self.con.execute(f"CREATE TABLE past.{name(model)} ({ddl(model)})")
                 self._comment(model, "past.")

@@ -120,4 +120,9 @@ def fetch(request: Request) -> Answer:
         except SourceError as error:
             error.pages, error.retries = meter.pages, meter.retries
             raise
+        except Exception as error:  # whatever an adapter meets, it is the failure of its source alone
+            told = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+            raise SourceError(
+                f"{request.source} {request.label}: an answer of another form ({told})"
+            ) from error
     return replace(answer, pages=meter.pages or answer.pages, retries=meter.retries)

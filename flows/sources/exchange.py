@@ -4,9 +4,10 @@ A source is one exchange (`ccxt:kraken`) and a symbol names its quote currency (
 Candles without trades, or lost in an outage, are holes; they stay holes and are noted in the ledger.
 """
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from flows.sources import Answer, Request
 from flows.sources.answers import FetchError, judge
 from flows.sources.policy import current
 from flows.sources.secret import secret
-from flows.sources.web import broken, endless, timed_out, within
+from flows.sources.web import WHAT, broken, endless, timed_out, within
 
 FIRST_DAY = date(2017, 1, 1)  # where a history starts if nobody asked for more
 PAGE = 300  # where ccxt does not know the exchange's page size
@@ -25,6 +26,7 @@ COLUMNS: dict[str, pl.DataType] = {
     **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64()),
 }
 CHUNK = 1 << 16
+LOADING = threading.Lock()
 THROTTLED = ("rate limit", "too many requests")  # Kraken says so with status 200
 
 
@@ -117,20 +119,20 @@ def holes(request: Request, rows: pl.DataFrame, step: timedelta) -> str | None:
 
 
 def connected(request: Request) -> Any:
-    """The exchange with its markets, which are loaded once a process and policy."""
-    name = request.source.partition(":")[2]
-    exchange = opened(name, id(current()))
+    """The exchange with its markets, which are loaded once a process."""
+    exchange = opened(request.source.partition(":")[2])
     if exchange is None:
         raise FetchError(f"{request.source}: ccxt knows no such exchange; see ccxt.exchanges for the names")
-    exchange.session.what = request.what
-    call(request, exchange, "load_markets")
+    WHAT.set(request.what)
+    with LOADING:  # one thread loads them for all
+        call(request, exchange, "load_markets")
     if request.item not in exchange.markets:
         raise FetchError(f"{request.what}: the exchange does not list it; check the symbol")
     return exchange
 
 
-@lru_cache(maxsize=32)
-def opened(name: str, policy: int) -> Any:  # noqa: ARG001 - a new policy means new markets
+@cache
+def opened(name: str) -> Any:
     """An exchange on a session that keeps to the policy; `None` where ccxt has none of that name."""
     import ccxt
 
@@ -153,26 +155,24 @@ def session(name: str) -> Any:
     class PoliteSession(requests.Session):
         """Each request is sent by the policy, whole or not at all."""
 
-        what = f"ccxt:{name}"
-
         def request(self, method: Any, url: Any, **kwargs: Any) -> Any:  # type: ignore[override]
             return current().send(f"ccxt:{name}", url, lambda: self.attempt(method, url, kwargs))
 
         def attempt(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
-            policy = current()
+            policy, what = current(), WHAT.get()
             kwargs |= {"timeout": policy.idle_seconds, "verify": policy.ca_file or True, "stream": True}
             try:
                 with super().request(method, policy.route(url), **kwargs) as answer:
-                    body = within(self.what, policy, pieces(answer.raw))
+                    body = within(what, policy, pieces(answer.raw))
             except (requests.Timeout, ReadTimeoutError) as error:
-                raise timed_out(self.what) from error
+                raise timed_out(what) from error
             except requests.TooManyRedirects as error:
-                raise endless(self.what) from error
+                raise endless(what) from error
             except (requests.RequestException, HTTPError, OSError) as error:
-                raise broken(self.what, error) from error
+                raise broken(what, error) from error
             answer._content = body  # noqa: SLF001 - so that ccxt reads what was checked
             answer._content_consumed = True  # noqa: SLF001
-            refuse_throttled(self.what, judge(self.what, answer.status_code, answer.headers, body, "json"))
+            refuse_throttled(what, judge(what, answer.status_code, answer.headers, body, "json"))
             return answer
 
     return PoliteSession()

@@ -96,6 +96,6 @@ def select(frame: pl.LazyFrame, request: Request, about: str) -> pl.LazyFrame:
     if request.since is None and request.until is None:
         return frame
     day = pl.col(about).cast(pl.String).str.slice(0, 10).str.to_date(strict=False)
-    since = pl.lit(value=True) if request.since is None else day >= request.since
-    until = pl.lit(value=True) if request.until is None else day <= request.until
+    since = pl.lit(value=True) if request.since is None else (day >= request.since).fill_null(value=True)
+    until = pl.lit(value=True) if request.until is None else (day <= request.until).fill_null(value=True)
     return frame.filter(since & until)

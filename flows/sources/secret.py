@@ -50,5 +50,5 @@ class Mask(logging.Filter):
 
 
 MASK = Mask()
-for logger in ("httpx", "urllib3.connectionpool"):
+for logger in ("httpx", "urllib3.connectionpool", "ccxt.base.exchange"):
     logging.getLogger(logger).addFilter(MASK)

@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 
 import httpx
 
@@ -10,6 +11,7 @@ from flows.sources.answers import FetchError, Form, judge
 from flows.sources.policy import Policy, current
 
 MAX_REDIRECTS = 3
+WHAT: ContextVar[str] = ContextVar("what", default="source")  # source and item, where a client sits between
 AGENT = {"User-Agent": "comove (+https://pypi.org/project/httpx)"}
 
 

@@ -9,7 +9,6 @@ that, and the chart is read here. Raw prices are as Yahoo has them: adjusted for
 import json
 import re
 from collections.abc import Iterator
-from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
@@ -21,7 +20,7 @@ from flows.calendars import FIRST_DAY
 from flows.sources import Answer, Request
 from flows.sources.answers import FetchError, judge
 from flows.sources.policy import current
-from flows.sources.web import broken, endless, timed_out
+from flows.sources.web import WHAT, broken, endless, timed_out
 from schemas import raw
 
 HOST = "https://query2.finance.yahoo.com"
@@ -29,7 +28,6 @@ EVENTS = "div,splits,capitalGains"
 SPARK_SYMBOLS = 20  # Yahoo answers for that many at once
 CRUMB = re.compile(r"[\w./\\-]{1,40}")
 RENEW = 401  # the client fetches a new crumb and asks again
-WHAT: ContextVar[str] = ContextVar("what", default="yahoo")  # source and item, for errors
 PRICES = {"open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume"}
 ACTIONS = {"symbol": pl.String, "ex_on": pl.Date, "dividend": pl.Float64, "split_ratio": pl.Float64}
 

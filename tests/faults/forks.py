@@ -125,7 +125,7 @@ def child(request: dict[str, Any], out: IO[bytes], err: IO[bytes]) -> None:
         code = TASKS[request["task"]](**request)
     except SystemExit as error:
         code = int(error.code or 0)
-    except BaseException:  # noqa: BLE001 - told to the caller
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()

@@ -276,7 +276,7 @@ def test_a_rebuild_gives_identical_tables(folder: Path) -> None:
     assert after == before
     assert counts == {table: len(found) for table, found in before.items()}
     left = {path.name for path in (folder / "data").iterdir()}
-    assert left - {"writer.lock"} == {"landing", "published", "warehouse.duckdb"}
+    assert left - {"writer.lock"} == {"landing", "published", "report", "warehouse.duckdb"}
 
 
 def test_a_deleted_warehouse_comes_back_with_the_next_run(folder: Path) -> None:

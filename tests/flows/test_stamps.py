@@ -111,7 +111,7 @@ def test_a_daily_bar_gets_the_opening_of_its_session(
         ("date", date(2025, 10, 8)),
         ("date", "2025-10-08"),
         ("date", " 2025-10-08 "),
-        ("date", datetime(2025, 10, 8)),  # noqa: DTZ001
+        ("date", datetime(2025, 10, 8)),
         ("opened_at", at("2025-10-08T13:30:00")),
         ("opened_at", at("2025-10-08T00:00:00")),
         ("opened_at", date(2025, 10, 8)),
@@ -132,7 +132,7 @@ def test_a_day_can_be_written_in_several_ways(
     ("label", "value"),
     [
         ("opened_at", at("2025-10-08T13:00:00")),
-        ("opened_at", datetime(2025, 10, 8, 13)),  # noqa: DTZ001
+        ("opened_at", datetime(2025, 10, 8, 13)),
         ("opened_at", "2025-10-08T13:00:00Z"),
         ("opened_at", "2025-10-08 13:00:00"),
         ("opened_at", "2025-10-08T09:00:00-04:00"),

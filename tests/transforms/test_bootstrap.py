@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from transforms.bootstrap import DRAWS, difference_intervals, draw_counts, mean_interval
 
@@ -78,12 +79,16 @@ def test_the_interval_of_a_mean_holds_the_true_one_about_nineteen_times_in_twent
 
 def test_the_interval_of_a_mean_is_that_of_its_draws():
     values = np.arange(40.0) ** 2
-    drawn = np.sort([sum(c * v for c, v in zip(row, values, strict=True)) / 40 for row in draw_counts(40, 5)])
-    low, high = mean_interval(values, 5)
-    assert drawn.size == DRAWS == 999
-    # the 2.5 % quantile of 999 draws lies at place 0.025 * 998 = 24.95, counted from 0
-    assert low == pytest.approx(0.05 * drawn[24] + 0.95 * drawn[25])
-    assert high == pytest.approx(0.95 * drawn[973] + 0.05 * drawn[974])
+    drawn = [sum(c * v for c, v in zip(row, values, strict=True)) / 40 for row in draw_counts(40, 5)]
+    assert len(drawn) == DRAWS == 999
+    half = 2.3646242510102993 * np.std(drawn, ddof=1)  # Student's 97.5 % quantile for 40 / 5 - 1 = 7
+    assert mean_interval(values, 5) == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_the_interval_of_a_share_stays_between_none_and_all():
+    low, high = mean_interval(np.r_[np.zeros(38), 1.0, 1.0], 10)
+    assert low == 0
+    assert 0.05 < high <= 1
 
 
 def test_a_constant_has_an_interval_of_no_width():
@@ -112,7 +117,10 @@ def test_a_difference_is_taken_between_the_marked_and_the_other_rows_of_each_dra
             if is_in.any() and not is_in.all():
                 found.append(series[is_in].mean() - series[~is_in].mean())
         assert len(found) > 500  # a draw may leave out the only row with the last mark
-        np.testing.assert_allclose(interval, np.quantile(found, [0.025, 0.975]), rtol=0, atol=1e-12)
+        begun = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
+        half = stats.t.ppf(0.975, max(1, min(60 / 6, begun) - 1)) * np.std(found, ddof=1)
+        middle = values[mark].mean() - values[~mark].mean()
+        np.testing.assert_allclose(interval, [middle - half, middle + half], rtol=0, atol=1e-12)
 
 
 def test_a_mark_on_all_rows_or_on_none_has_nothing_to_be_compared_with():

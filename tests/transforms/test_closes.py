@@ -14,6 +14,8 @@ from transforms.closes import closes
 from transforms.study import Study
 
 STUDY = Study("ETH", "RUT", (), "XNYS", (30,), 0.5, (("ETH", "RUT"),))
+ACTIONS = pl.LazyFrame(schema=polars_schema(raw.Actions))
+AS_OF = datetime(2027, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 # Closes of the New York exchange in UTC: summer 20:00, winter 21:00, three hours earlier on a short session.
 NEW_YORK = {
@@ -127,7 +129,7 @@ def priced(bars, listings=(HOURLY,), calendar=None):
             (new_york() if calendar is None else calendar, core.Sessions),
         )
     ]
-    return validate(closes(*frames, STUDY).collect(), core.Closes)
+    return validate(closes(frames[0], ACTIONS, *frames[1:], STUDY, AS_OF).collect(), core.Closes)
 
 
 def prices(made, convention="session_close"):

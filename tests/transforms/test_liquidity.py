@@ -113,7 +113,14 @@ def random_macro(count, seed, lag_days=1):
 
 
 def run(rows, count, **units):
-    made = liquidity(as_macro(rows), make_series(**units), make_closes(count), calendar(count + 250), STUDY)
+    made = liquidity(
+        as_macro(rows),
+        as_macro(rows).clear(),
+        make_series(**units),
+        make_closes(count),
+        calendar(count + 250),
+        STUDY,
+    )
     return validate(made.collect(), mart.Liquidity)
 
 
@@ -252,14 +259,18 @@ def test_a_series_that_is_missing_leaves_its_part_and_the_composite_unknown():
     assert made["nfci_z"].null_count() == made["composite"].null_count() == count
     assert made["dollar_z"].null_count() < count
     unlisted = make_series().filter(pl.col("series_id") != "WALCL")
-    short = liquidity(as_macro(rows), unlisted, make_closes(9), calendar(9), STUDY).collect()
+    short = liquidity(
+        as_macro(rows), as_macro(rows).clear(), unlisted, make_closes(9), calendar(9), STUDY
+    ).collect()
     assert short["net_liquidity_musd"].null_count() == short.height == 9
 
 
 def test_rows_are_the_study_sessions_with_prices():
     rows = random_macro(100, seed=3)
     assert run(rows, 40)["session"].to_list() == weekdays(40)  # not those of the macro data or the calendar
-    nothing = liquidity(as_macro(rows), make_series(), make_closes(0), calendar(40), STUDY).collect()
+    nothing = liquidity(
+        as_macro(rows), as_macro(rows).clear(), make_series(), make_closes(0), calendar(40), STUDY
+    ).collect()
     assert nothing.is_empty()
 
 
@@ -272,9 +283,12 @@ def test_rows_are_the_study_sessions_with_prices():
 def test_rows_never_look_ahead_and_ignore_the_order_of_their_inputs(seed, cut, lag):
     count = 400
     macro = as_macro(random_macro(count, seed, lag)).collect()
-    whole = liquidity(macro.lazy(), make_series(), make_closes(count), calendar(count + 250), STUDY).collect()
+    whole = liquidity(
+        macro.lazy(), macro.clear().lazy(), make_series(), make_closes(count), calendar(count + 250), STUDY
+    ).collect()
     shuffled = liquidity(
         macro.sample(fraction=1.0, shuffle=True, seed=seed).lazy(),
+        macro.clear().lazy(),
         make_series().reverse(),
         make_closes(count).reverse(),
         calendar(count + 250).reverse(),
@@ -285,6 +299,7 @@ def test_rows_never_look_ahead_and_ignore_the_order_of_their_inputs(seed, cut, l
     close_at = datetime.combine(until, time(21), UTC)
     earlier = liquidity(
         macro.lazy().filter(pl.col("available_at") <= close_at),
+        macro.clear().lazy(),
         make_series(),
         make_closes(count).filter(pl.col("session") <= until),
         calendar(count + 250),
@@ -321,7 +336,9 @@ def test_net_liquidity_of_the_sample_equals_pandas():
     rows = [observation(r["series_id"], r["observed_on"], r["value"]) for r in macro.iter_rows(named=True)]
     study = Study("ETH", "RUT", (), "XNYS", (30,), 0.5, (("ETH", "RUT"),))
     closes = sessions.lazy().select(pl.lit("RUT").alias("asset"), "session")
-    made = liquidity(as_macro(rows), make_series(), closes, sessions.lazy(), study).collect()
+    made = liquidity(
+        as_macro(rows), as_macro(rows).clear(), make_series(), closes, sessions.lazy(), study
+    ).collect()
     frame = pd.DataFrame({"at": sessions["close_at"].dt.replace_time_zone(None).to_numpy()})
     for label in ("WALCL", "WTREGEN", "RRPONTSYD"):
         one = macro.filter(pl.col("series_id") == label).sort("observed_on")

@@ -56,7 +56,7 @@ def test_of_two_at_the_same_instant_the_source_decides(is_reversed):
 
 @given(
     instants=st.lists(
-        st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 9), timezones=st.just(UTC)),  # noqa: DTZ001
+        st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 9), timezones=st.just(UTC)),
         unique=True,
         max_size=20,
     ),

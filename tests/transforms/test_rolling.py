@@ -229,14 +229,13 @@ def test_correlation_to_1e_9_after_what_running_sums_do_not_survive(spoil):
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.95, 0.999, 0.99999])
-def test_interval_beta_and_kappa_follow_their_formulas(rho):
+def test_interval_and_beta_follow_their_formulas(rho):
     returns = fat_tailed(11, 300, rho=rho)
     returns[::41] *= 15
     link = rolling_link(returns, *ONE_PAIR, 60)
     assert_near(link.lo95[:, 0], by_window(interval_end(-1), returns, 60), 1e-9)
     assert_near(link.hi95[:, 0], by_window(interval_end(1), returns, 60), 1e-9)
     assert_near(link.beta[:, 0], by_window(slope, returns, 60), 1e-9)
-    assert_near(link.kappa[:, 0], by_window(kappa, returns, 60), 1e-6)
 
 
 @pytest.mark.parametrize("spoil", ["mean", "scale", "outlier"])
@@ -253,7 +252,7 @@ def test_interval_survives_what_the_correlation_survives(spoil):
         returns[100], clean = 1e6, clean[101:]
     rows = slice(160, None)
     link, expected = rolling_link(returns, *ONE_PAIR, 60), rolling_link(clean, *ONE_PAIR, 60)
-    for name in ("lo95", "hi95", "kappa"):
+    for name in ("lo95", "hi95"):
         figure, right = getattr(link, name)[rows], getattr(expected, name)[-140:]
         assert_near(figure, right, 1e-9)
 

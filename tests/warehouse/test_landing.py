@@ -20,7 +20,7 @@ from warehouse import landing
 from warehouse.landing import Landed, LandingError, land, landed, read
 
 ROOT = Path(__file__).parents[2]
-INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 FIGURES = st.none() | st.floats(allow_nan=False, width=64)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 MACRO = st.fixed_dictionaries(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from clock import HOSTS, Clock
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,43 +15,13 @@ from server import Provider, Said, serve
 from world import START, World
 
 from flows.sources import policy as policies
+from flows.sources.exchange import opened
 from flows.sources.policy import Policy
 
-HOSTS = (
-    "query1.finance.yahoo.com",
-    "query2.finance.yahoo.com",
-    "fc.yahoo.com",
-    "guce.yahoo.com",
-    "consent.yahoo.com",
-    "api.coinbase.com",
-    "api.exchange.coinbase.com",
-    "api.kraken.com",
-    "api.binance.com",
-    "www.bitstamp.net",
-    "fred.stlouisfed.org",
-    "api.stlouisfed.org",
-    "api.coingecko.com",
-    "www.federalreserve.gov",
-)
 HANDSHAKE = {
     "/getcrumb": Said("a.Crumb/1", content_type="text/plain"),
     "/v1/test": Said("a.Crumb/1", content_type="text/plain"),
 }
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -75,6 +46,7 @@ def make_policy(clock: Clock) -> Callable[..., Policy]:
 
 @pytest.fixture
 def provider(make_policy: Callable[..., Policy]) -> Iterator[Provider]:
+    opened.cache_clear()
     with serve() as found, policies.use(make_policy(found.url)):
         found.routes |= HANDSHAKE
         yield found
@@ -112,6 +84,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def secure_provider(certificate: Path) -> Iterator[Provider]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    opened.cache_clear()
     with serve(context) as found:
         found.routes |= HANDSHAKE
         yield found

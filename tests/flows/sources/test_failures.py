@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from adapters import CASES, Case
-from conftest import Clock
+from clock import Clock
 from server import Provider, Said
 
 from flows.sources import Answer, SourceError, fetch
@@ -129,8 +129,11 @@ def test_second_attempt_is_a_request_and_brings_the_rows(
 def test_patience_ends(
     case: Case, failure: str, provider: Provider, make_policy: Callable[..., Policy]
 ) -> None:
-    case.serve(provider, SLOW[failure](make_good(case)))
-    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.3, total_seconds=0.6)
+    case.serve(provider)
+    said(case)  # so that markets and crumbs are there, and only the answer itself is slow
+    provider.seen.clear()
+    provider.routes[case.path] = SLOW[failure](make_good(case))
+    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.2, total_seconds=0.4)
     with policies.use(impatient), pytest.raises(SourceError, match="no whole answer in time") as caught:
         fetch(case.request)
     assert caught.value.is_transient

@@ -12,7 +12,7 @@ from typing import Any
 import exchanges
 import polars as pl
 import pytest
-from conftest import Clock
+from clock import Clock
 from server import Provider, Said
 from yahoo_server import Chart, sessions
 

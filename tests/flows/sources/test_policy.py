@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from adapters import GECKO, VINTAGES
-from conftest import Clock
+from clock import Clock
 from server import Provider, Said, error
 
 from flows.sources import SourceError, fetch

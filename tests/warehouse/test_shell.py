@@ -1,0 +1,121 @@
+"""The shell answers, stays read-only, and its CSV holds no formula."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from schemas import Table
+from warehouse import shell
+from warehouse.publish import publish
+from warehouse.reader import connect, parquet
+from warehouse.shell import main, statements
+from warehouse.spreadsheet import safe, write_csv
+from warehouse.store import Store
+
+Tables = dict[type[Table], pl.DataFrame]
+
+
+@pytest.fixture
+def data(built_store: Store, whole: Callable[..., Tables], tmp_path: Path) -> Path:
+    built_store.replace(whole(0.25, 0.5))
+    publish(built_store, tmp_path / "published", "1", {})
+    return tmp_path
+
+
+def test_it_answers_one_query(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(data), "-c", "SELECT sum(log_return) AS total FROM core.returns"]) == 0
+    assert "0.75" in capfd.readouterr().out
+
+
+def test_it_answers_what_is_piped_in(
+    data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ".tables\nSELECT 40\n  + 2 AS answer;\nFROM nowhere;\n.describe core.returns\nSELECT 'last'"
+    monkeypatch.setattr(shell.sys, "stdin", io.StringIO(lines))
+    assert main(["--data", str(data)]) == 0
+    told = capfd.readouterr()
+    for word in ("core.returns", "42", "mart.link_today", "Log of the total return", "last"):
+        assert word in told.out
+    assert "nowhere does not exist" in told.err
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "FROM read_text('/etc/passwd')",
+        "COPY core.returns TO '/tmp/x'",
+        "ATTACH '/tmp/y'",
+        "INSTALL httpfs",
+        "SET threads = 9",
+    ],
+)
+def test_it_refuses_what_is_not_reading(data: Path, capfd: pytest.CaptureFixture[str], sql: str) -> None:
+    main(["--data", str(data), "-c", sql])
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "disabled" in told.err or "locked" in told.err
+
+
+def test_nothing_published_is_one_clear_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(tmp_path), "-c", "SELECT 1"]) == 1
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_statements_end_at_a_semicolon_and_dot_commands_at_their_line() -> None:
+    assert list(statements(["", "SELECT 1", "+ 1;", ".tables", "FROM x"])) == [
+        "SELECT 1\n+ 1;",
+        ".tables",
+        "FROM x",
+    ]
+
+
+def test_a_csv_cell_that_a_spreadsheet_would_run_is_text(data: Path) -> None:
+    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "plain", "a=b", "", None]
+    with connect(data) as con:
+        con.execute("SET VARIABLE cells = $1", [cells])
+        query = "SELECT unnest(getvariable('cells')) AS \"=cmd\", -1.5 AS figure"
+        assert write_csv(con, query, data / "out.csv") == len(cells)
+    with (data / "out.csv").open(newline="", encoding="utf-8-sig") as file:
+        heading, *rows = list(csv.reader(file))
+    assert heading == ["'=cmd", "figure"]
+    assert [row[0] for row in rows] == [
+        "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\r=1", "plain", "a=b", "", ""
+    ]  # fmt: skip
+    assert {row[1] for row in rows} == {"-1.5"}
+
+
+def test_a_number_is_never_quoted() -> None:
+    assert safe(-1) == -1
+    assert safe("-1") == "'-1"
+
+
+def test_csv_from_the_command_line(data: Path) -> None:
+    path = data / "returns.csv"
+    assert main(["--data", str(data), "-c", "FROM core.returns", "--csv", str(path)]) == 0
+    assert path.read_text(encoding="utf-8-sig").startswith("asset,convention,session,log_return")
+
+
+def test_the_parquet_files_of_the_newest_run_are_named(data: Path) -> None:
+    paths = parquet(data)
+    assert pl.read_parquet(paths["core.returns"])["log_return"].to_list() == [0.25, 0.5]
+
+
+def test_a_new_connection_sees_the_new_copy_while_an_old_one_is_open(
+    data: Path, built_store: Store, whole: Callable[..., Tables]
+) -> None:
+    total = "SELECT sum(log_return) FROM core.returns"
+    with connect(data) as old:
+        built_store.replace(whole(4.0))
+        publish(built_store, data / "published", "2", {})
+        with connect(data) as new:
+            assert (old.execute(total).fetchall(), new.execute(total).fetchall()) == ([(0.75,)], [(4.0,)])
+
+
+def test_two_connections_are_hardened_alike(data: Path) -> None:
+    with connect(data), connect(data) as second, pytest.raises(duckdb.Error, match="disabled"):
+        second.execute("FROM read_text('/etc/passwd')")
