@@ -49,7 +49,7 @@ def step(transform: Callable[..., pl.LazyFrame]) -> Step:
 def order() -> Iterator[Step]:
     """The steps, each after those that make what it reads."""
     makers = {step(transform).made: step(transform) for transform in TRANSFORMS}
-    graph = {made: set(maker.reads) for made, maker in makers.items()}
+    graph = {made: maker.reads for made, maker in makers.items()}
     return (makers[table] for table in TopologicalSorter(graph).static_order() if table in makers)
 
 
