@@ -20,7 +20,9 @@ def assert_one_line(said: Answer) -> None:
     assert said["err"].count("\n") == 1, said["err"]
 
 
-@pytest.mark.parametrize("limit", [1_000, 10_000, 300_000, 1_000_000])
+@pytest.mark.parametrize(
+    "limit", [10_000, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (1_000, 300_000, 1_000_000))]
+)
 def test_a_full_disk(limit: int, forks: Forks, folder: Path, undisturbed: dict[str, Path]) -> None:
     before = published(folder / "data")
     assert_one_line(refresh(forks, folder, file_limit=limit))
@@ -30,7 +32,10 @@ def test_a_full_disk(limit: int, forks: Forks, folder: Path, undisturbed: dict[s
     assert troubles(folder / "data", stored(undisturbed["revised"] / "data")) == []
 
 
-@pytest.mark.parametrize("name", ["data", "data/landing", "data/published"])
+@pytest.mark.parametrize(
+    "name",
+    ["data", *(pytest.param(f"data/{name}", marks=pytest.mark.slow) for name in ("landing", "published"))],
+)
 def test_a_folder_that_may_not_be_written(
     name: str, forks: Forks, folder: Path, undisturbed: dict[str, Path]
 ) -> None:

@@ -15,4 +15,5 @@ def test_thirty_runs(forks: Forks, folder: Path) -> None:
     for number in range(30):
         assert forks.run(folder, NOW + timedelta(days=1, minutes=5 * number))["code"] == 0
         sizes.append((folder / "data" / "warehouse.duckdb").stat().st_size)
+    print(sizes)  # noqa: T201
     assert sizes[-1] <= 1.1 * sizes[2], sizes

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.faults.compare import stored, troubles
 from tests.faults.conftest import NOW
 from tests.faults.forks import Forks
@@ -24,6 +26,7 @@ def test_who_does_not_wait_is_told_so(forks: Forks, folder: Path, undisturbed: d
     assert troubles(folder / "data", stored(undisturbed["revised"] / "data")) == []
 
 
+@pytest.mark.slow
 def test_who_waits_gets_his_turn(forks: Forks, folder: Path, undisturbed: dict[str, Path]) -> None:
     said = forks.many("command", 2, module="flows.refresh", arguments=flags(folder, 300))
     assert [one["code"] for one in said] == [0, 0], [one["err"] for one in said]
