@@ -108,7 +108,7 @@ def closing_lines(run: "Run") -> list[str]:
         *(f"trouble: {' '.join(trouble.split())}" for trouble in run.troubles),
         *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
         *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
-        f"query:   duckdb -readonly {run.publication.database}",
+        f"query:   make sql DATA={run.job.home}",
         f"files:   {run.publication.folder}",
         *([f"page:    {run.page}"] if run.page else []),
     ]

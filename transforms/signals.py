@@ -195,7 +195,7 @@ def reason() -> Expr:
         .then(pl.lit("all six conditions hold"))
         .when(pl.col("link"))
         .then(pl.format("linked, and {} of the 5 other conditions hold", met - 1))
-        .otherwise(pl.lit("not linked: the correlation is not above the threshold"))
+        .otherwise(pl.lit("the correlation is not above the threshold"))
     )
     unknown = [
         pl.when(pl.col(condition).is_null()).then(pl.lit(f"{condition} ({cause})"))

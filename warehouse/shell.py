@@ -32,14 +32,16 @@ WHERE schema_name || '.' || table_name = $1 ORDER BY column_index
 """
 
 
-def answer(con: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Run one statement or dot command and print what it gives; an error is one line."""
+def answer(con: duckdb.DuckDBPyConnection, text: str) -> bool:
+    """Run one statement or dot command and print what it gives; an error is one line, and False."""
     word, _, rest = text.strip().partition(" ")
     query, values = {".tables": (TABLES, []), ".describe": (DESCRIBE, [rest.strip()])}.get(word, (text, []))
     try:
         show(con.sql(query, params=values or None))
     except duckdb.Error as error:
         sys.stderr.write(f"{str(error).strip()}\n")
+        return False
+    return True
 
 
 def show(found: duckdb.DuckDBPyRelation | None) -> None:
@@ -73,26 +75,27 @@ def typed() -> Iterable[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answer what is given with `-c`, or typed, or piped in; 1 if nothing is published."""
+    """Answer what is given with `-c`, typed, or piped in; 1 if nothing is published or a query failed."""
     flags: Any = parser().parse_args(arguments)
     try:
         con = connect(flags.data)
     except FileNotFoundError as error:
         sys.stderr.write(f"comove: {error}\n")
         return 1
+    is_good = True
     with closing(con):
         if flags.csv:
             write_csv(con, flags.command or "", flags.csv)
         elif flags.command:
-            answer(con, flags.command)
+            is_good = answer(con, flags.command)
         elif sys.stdin.isatty():
             sys.stdout.write(WELCOME.format(run=flags.data))
             for text in statements(typed()):
                 answer(con, text)
         else:
             for text in statements(line.rstrip("\n") for line in sys.stdin):
-                answer(con, text)
-    return 0
+                is_good = answer(con, text) and is_good
+    return 0 if is_good else 1
 
 
 def parser() -> argparse.ArgumentParser:

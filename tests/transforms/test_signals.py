@@ -535,7 +535,7 @@ def test_without_a_link_nothing_is_watched():
     market.link["ETH", "RUT"][-1] = False
     row = market.last()
     assert (row["conditions_met"], row["state"]) == (5, "neutral")
-    assert row["reason"] == "not linked: the correlation is not above the threshold"
+    assert row["reason"] == "the correlation is not above the threshold"
 
 
 def weak(market, how):
