@@ -166,10 +166,11 @@ def test_revised_rows_come_with_every_version_known_by_then(store: Store) -> Non
     assert sorted(store.revised(raw.Bars, last)["close"]) == [100.0, 101.0, 102.0]
 
 
-def test_a_table_with_one_clock_is_read_whole(store: Store) -> None:
+def test_a_table_with_one_clock_is_read_up_to_the_instant(store: Store) -> None:
     row = {"source": "coingecko", "captured_at": NOON, "total_market_cap_usd": 1.0, "load_id": "1"}
     store.append(raw.MarketSnapshot, pl.DataFrame([row], schema=polars_schema(raw.MarketSnapshot)))
-    assert store.newest(raw.MarketSnapshot, NOON - timedelta(days=9)).height == 1
+    assert store.newest(raw.MarketSnapshot, NOON).height == 1
+    assert store.newest(raw.MarketSnapshot, NOON - timedelta(days=9)).is_empty()
 
 
 def test_a_table_that_was_never_written_is_empty(store: Store) -> None:
