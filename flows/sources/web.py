@@ -12,7 +12,7 @@ from flows.sources.policy import Policy, current
 
 MAX_REDIRECTS = 3
 WHAT: ContextVar[str] = ContextVar("what", default="source")  # source and item, where a client sits between
-AGENT = {"User-Agent": "comove (+https://pypi.org/project/httpx)"}
+AGENT = {"User-Agent": "comove/0.1"}
 
 
 def get(
