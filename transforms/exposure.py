@@ -8,8 +8,8 @@ from polars import LazyFrame as Frame
 from schemas import core, mart
 from schemas.table import conform
 from transforms.closes import SESSION_CLOSE
+from transforms.signals import PAIR
 
-PAIR = ["asset", "benchmark"]
 SHARE = {"confirmed": 1.0, "watch": 0.75, "neutral": 0.5, "unknown": 0.5, "risk_off": 0.0}
 COST = 0.0010  # 10 basis points of what is bought or sold
 

@@ -13,7 +13,8 @@ from schemas.mart.decisions import STATES
 from schemas.table import conform, polars_schema
 from transforms.bootstrap import FloatArray, difference_intervals, mean_interval
 from transforms.closes import SESSION_CLOSE
-from transforms.exposure import COST, PAIR
+from transforms.exposure import COST
+from transforms.signals import PAIR
 
 HORIZONS = (5, 10, 20)
 FEW_EPISODES = 10
