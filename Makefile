@@ -57,12 +57,12 @@ docs: $(VENV)/.core ## write the generated docs
 
 lock: | $(BIN)/uv ## resolve the dependencies anew, with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test --extra lake --extra dask --extra explore --extra bench -c requirements.lock pyproject.toml -o requirements-test.lock
 
 lock-check: | $(BIN)/uv ## say whether the lock is that of pyproject.toml
 	@mkdir -p .cache/lock && cp requirements.lock requirements-test.lock .cache/lock/
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml -o .cache/lock/requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test -c requirements.lock pyproject.toml -o .cache/lock/requirements-test.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test --extra lake --extra dask --extra explore --extra bench -c requirements.lock pyproject.toml -o .cache/lock/requirements-test.lock
 	@cmp -s requirements.lock .cache/lock/requirements.lock && cmp -s requirements-test.lock .cache/lock/requirements-test.lock || { echo "the lock is not that of pyproject.toml; run make lock" >&2; exit 1; }
 
 bench: $(VENV)/.test ## side-by-side benchmarks
