@@ -1,4 +1,7 @@
-"""The build: every transform in the order that its annotations imply, written in one transaction."""
+"""The build: every transform in the order that its annotations imply, written in one transaction.
+
+What has not changed is neither made nor written again; `flows.memory` says how that is known.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +15,17 @@ import polars as pl
 
 from flows import calendars
 from flows.dictionary import dictionary
+from flows.memory import Memory
 from flows.universe import Universe
-from schemas import Table, core, mart
+from schemas import TABLES, Table, core, mart, ops
 from schemas.table import REVISED, name
 from transforms.claims import claims
 from transforms.registry import TRANSFORMS
 from transforms.study import Study
-from warehouse.store import Store
+from warehouse.store import Frames, Query, Store
 
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+DERIVED = [model for model in TABLES if name(model).startswith(("core", "mart")) and model is not mart.Claims]
 WARM_UP = timedelta(days=10)  # so that the first bar's session has one before it
 
 
@@ -31,6 +36,11 @@ class Step:
     run: Callable[..., pl.LazyFrame]
     made: type[Table]
     inputs: dict[str, tuple[Any, ...]]
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it asks for the instant of the run."""
+        return (datetime,) in self.inputs.values()
 
     @property
     def reads(self) -> list[type[Table]]:
@@ -54,7 +64,7 @@ def order() -> Iterator[Step]:
 
 
 def build(store: Store, universe: Universe, now: datetime, as_of: datetime | None = None) -> dict[str, float]:
-    """Compute and write all of `core`, `mart` and the derived `ops` tables.
+    """Compute and write what has changed of `core`, `mart` and the derived `ops` tables.
 
     Args:
         store: The warehouse.
@@ -67,46 +77,71 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
         Seconds per table, in the order in which they were made, and for writing them all.
     """
     known_by = as_of or END_OF_TIME
+    study, names = universe.study_parameters, {asset.id: asset.name for asset in universe.asset}
 
     def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
         return store.revised(model, known_by) if is_revised else store.newest(model, known_by)
 
-    made, seconds = compute(read, given(store, universe), universe.study_parameters, as_of or now)
+    present = store.read(ops.Built).filter(pl.col("table_name").is_in(list(store.tables())))
+    memory = Memory(present, store.landed(), universe.fingerprint, store.digest)
+    made, seconds = compute(read, given(store, universe), study, as_of or now, memory)
+    of_claims = memory.inputs_of(DERIVED)
+
+    def then(query: Query) -> Frames:
+        made = claims(query, study, names)
+        memory.learn(mart.Claims, of_claims, made)
+        return {mart.Claims: made, ops.Built: memory.table(now)}
+
     started = time.perf_counter()
-    names = {asset.id: asset.name for asset in universe.asset}
-    store.replace(made, lambda query: {mart.Claims: claims(query, universe.study_parameters, names)})
+    if memory.recalls(mart.Claims, of_claims):
+        store.replace({**made, ops.Built: memory.table(now)})
+    else:
+        store.replace(made, then)
     return {**seconds, "write": time.perf_counter() - started}
 
 
 def compute(
-    read: Callable[..., pl.DataFrame], tables: dict[type[Table], pl.DataFrame], study: Study, as_of: datetime
+    read: Callable[..., pl.DataFrame],
+    tables: dict[type[Table], pl.DataFrame],
+    study: Study,
+    as_of: datetime,
+    memory: Memory | None = None,
 ) -> tuple[dict[type[Table], pl.DataFrame], dict[str, float]]:
-    """Run every transform.
+    """Run every transform whose inputs have changed.
 
     Args:
-        read: Gives the stored rows of a raw table; with `is_revised`, every version of the revised ones.
+        read: Gives the stored rows of a table; with `is_revised`, every version of the revised ones.
         tables: Tables that no transform makes.
         study: Passed to the transforms that ask for it.
         as_of: Passed to the transforms that ask for an instant.
+        memory: What the stored tables were made of; without it, everything has changed.
 
     Returns:
-        Every table that is not raw, and the seconds that each took.
+        Every table that is not raw and not stored as it is already, and the seconds that each took.
     """
+    memory = memory or Memory.blank()
     parameters: dict[Any, Any] = {Study: study, datetime: as_of}
-    known, made, seconds = dict(tables), dict(tables), {}
+    known, seconds = dict(tables), {}
+    made = {model: frame for model, frame in tables.items() if memory.learn(model, "", frame)}
+
+    def argument(kind: Any, *marks: Any) -> Any:
+        if not marks:
+            return parameters[kind]
+        if REVISED in marks:
+            return read(marks[0], is_revised=True).lazy()
+        if marks[0] not in known:
+            known[marks[0]] = read(marks[0], is_revised=False)
+        return known[marks[0]].lazy()
+
     for one in order():
+        inputs = memory.inputs_of(one.reads, as_of if one.is_timed else None)
+        if memory.recalls(one.made, inputs):
+            continue
         started = time.perf_counter()
-        arguments = {}
-        for label, (kind, *marks) in one.inputs.items():
-            if not marks:
-                arguments[label] = parameters[kind]
-            elif REVISED in marks:
-                arguments[label] = read(marks[0], is_revised=True).lazy()
-            else:
-                if marks[0] not in known:
-                    known[marks[0]] = read(marks[0], is_revised=False)
-                arguments[label] = known[marks[0]].lazy()
-        known[one.made] = made[one.made] = one.run(**arguments).collect()
+        frame = one.run(**{label: argument(*wanted) for label, wanted in one.inputs.items()}).collect()
+        known[one.made] = frame
+        if memory.learn(one.made, inputs, frame):
+            made[one.made] = frame
         seconds[name(one.made)] = time.perf_counter() - started
     return made, seconds
 

@@ -10,6 +10,7 @@ from flows.job import Job
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer
 from flows.runners import Runner
+from report.current import current_page
 from warehouse.boundary import boundary
 from warehouse.publish import Publication, publish
 from warehouse.store import Store
@@ -88,7 +89,9 @@ def leave_page(home: Path, runner: Runner) -> tuple[Path | None, list[str]]:
 
 
 def render(home: Path) -> Path:
-    """Render the page of a data folder."""
+    """Render the page of a data folder, unless the one that is there shows the same."""
+    if (shown := current_page(home)) is not None:
+        return shown
     from report import page  # charts take two seconds to import; a run that fails before needs none
 
     return page.render(home)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from report import queries, words
 from report.checklist import checklist
+from report.current import PAGE, mark
 from report.panel import Figure, Pair, columns
 from report.panels import panels
 from report.queries import Answer, Connection, ask
@@ -26,7 +27,6 @@ from warehouse.publish import POINTER
 from warehouse.reader import connect
 
 HERE = Path(__file__).parent
-PAGE = "index.html"
 MAIN_WINDOW = 60
 SNIPPET = "window.vegaEmbed = vegaEmbed;"  # the one name that page.js calls
 UNBROKEN = 20  # letters of a name that stay on one line
@@ -64,6 +64,7 @@ def page(con: Connection, pointer: Content) -> str:
         styles=Markup(styles),  # noqa: S704 - our own files, no data
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - the same
         pointer=pointer,
+        shows=mark(pointer),
         pair=pair,
         panels=shown,
         figures={panel.panel_id: [payload(figure) for figure in panel.figures] for panel in shown},

@@ -123,3 +123,19 @@ class Landed(Table):
 
         name = "ops.landed"
         metadata = {"key": ("path",)}
+
+
+class Built(Table):
+    """One row per table that the build makes: of what it was made, what came out, and when that changed."""
+
+    table_name: pl.String = field("The table")
+    basis: pl.String = field("Hash of the code, the libraries and the universe")
+    inputs: pl.String = field("Hash of the rows and parameters that it was made of")
+    digest: pl.String = field("Its number of rows and the sum of their hashes, blind to their order")
+    built_at: Instant = field("Instant of the run that changed its rows last", "UTC")
+
+    class Config:
+        """Name and key."""
+
+        name = "ops.built"
+        metadata = {"key": ("table_name",)}

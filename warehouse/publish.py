@@ -15,7 +15,7 @@ import duckdb
 
 from warehouse.boundary import boundary
 from warehouse.landing import sha256, sync
-from warehouse.manifest import MANIFEST, Content, digest, replace_text, sealed
+from warehouse.manifest import MANIFEST, Content, SealError, digest, replace_text, sealed, unsealed
 from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
@@ -51,13 +51,16 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     folder.mkdir(parents=True, exist_ok=True)
     kept = generations(folder)
     sweep(folder, kept)
-    counts = store.tables()
+    digests = store.digests()
+    counts = {table: int(found.partition(":")[0]) for table, found in digests.items()}
     work = folder / f".{run_id}.duckdb.tmp"
     copy_database(store, work)
     verify(work, counts)
     boundary("copied")
     database = {"path": DATABASE, "storage_version": STORAGE_VERSION, **facts(work)}
-    manifest = export(store, folder, run_id, counts, {"run_id": run_id, "database": database, **extra})
+    before = published(folder, kept)
+    about = {"run_id": run_id, "database": database, **extra}
+    manifest = export(store, folder, digests, before, about)
     boundary("exported")
     refuse_log_beside(folder / DATABASE)
     work.replace(folder / DATABASE)
@@ -96,26 +99,60 @@ def verify(path: Path, counts: dict[str, int]) -> None:
                 )
 
 
-def export(store: Store, folder: Path, run_id: str, counts: dict[str, int], about: Content) -> Content:
+def export(store: Store, folder: Path, digests: dict[str, str], before: Content, about: Content) -> Content:
     """Every table as Parquet with a manifest under `run=<id>/`; the folder gets its name when all is durable.
 
+    Args:
+        store: The warehouse.
+        folder: Where the copies are published.
+        digests: Of each table to export.
+        before: The tables of the publication before: a file whose rows are the same is linked, not written.
+        about: What else the manifest says, the run's id among it.
+
     Returns:
-        The manifest: `about`, and of each table its path, hash, bytes, rows and the hash of its schema.
+        The manifest: `about`, and of each table path, hash, bytes, rows, digest and the hash of its schema.
     """
-    work, target = folder / f".run={run_id}.tmp", folder / f"run={run_id}"
+    work, target = folder / f".run={about['run_id']}.tmp", folder / f"run={about['run_id']}"
     work.mkdir()
     tables = {}
-    for table, count in counts.items():
+    for table, found in digests.items():
         path = work / f"{table}.parquet"
-        store.con.execute(f"COPY {table} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
-        sync(path)
-        named = {"path": f"{target.name}/{path.name}", "rows": count, "schema_sha256": schema(store, table)}
-        tables[table] = {**named, **facts(path)}
+        wanted = {
+            "rows": int(found.partition(":")[0]),
+            "digest": found,
+            "schema_sha256": schema(store, table),
+        }
+        if not is_linked(path, folder, before.get(table, {}), wanted):
+            store.con.execute(f"COPY {table} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+            sync(path)
+        tables[table] = {"path": f"{target.name}/{path.name}", **wanted, **facts(path)}
     manifest = {**about, "tables": tables}
     replace_text(work / MANIFEST, sealed(manifest))
     work.replace(target)
     sync(folder)
     return manifest
+
+
+def is_linked(path: Path, folder: Path, before: Content, wanted: Content) -> bool:
+    """Give the file of the publication before another name, if it holds what is wanted and is unbroken."""
+    if any(before.get(label) != value for label, value in wanted.items()):
+        return False
+    try:
+        path.hardlink_to(folder / before["path"])
+    except OSError:  # gone, or a file system without links
+        return False
+    if sha256(path) == before["sha256"]:
+        return True
+    path.unlink()
+    return False
+
+
+def published(folder: Path, kept: list[str]) -> Content:
+    """The tables of the newest publication as its manifest tells them; none if it cannot be trusted."""
+    try:
+        return dict(unsealed(folder / f"run={kept[0]}" / MANIFEST)["tables"])
+    except (IndexError, OSError, SealError, KeyError):
+        return {}
 
 
 def facts(path: Path) -> dict[str, Any]:

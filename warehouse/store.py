@@ -19,6 +19,7 @@ VIEWS = Path(__file__).parent / "views"
 APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
 DatabaseError = duckdb.Error  # for those who may not import DuckDB
 MEMORY_LIMIT = "4GB"
+DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 
 
 class StoreError(RuntimeError):
@@ -182,11 +183,21 @@ class Store:
     def digests(self) -> dict[str, str]:
         """A digest of the rows of every table, blind to their order: equal tables have equal digests."""
         return {
-            table: self.con.execute(
-                f"SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {table} t"
-            ).fetchall()[0][0]
-            for table in self.tables()
+            table: str(self.con.execute(DIGEST.format(table)).fetchall()[0][0]) for table in self.tables()
         }
+
+    def digest(self, frame: pl.DataFrame) -> str:
+        """The digest that a table with these rows has."""
+        self.con.register("incoming", frame)
+        try:
+            return str(self.con.execute(DIGEST.format("incoming")).fetchall()[0][0])
+        finally:
+            self.con.unregister("incoming")
+
+    def landed(self) -> dict[str, str]:
+        """Of each table that files are landed for, a hash of the files that its rows came from."""
+        marks = "SELECT table_name, md5(string_agg(path, chr(10) ORDER BY path)) FROM ops.landed GROUP BY ALL"
+        return {name(model): "" for model in append_only()} | dict(self.con.execute(marks).fetchall())
 
     def _frame(self, query: str, **values: Any) -> pl.DataFrame:
         """The answer to a query; values travel as variables, which keeps the fast transfer to Polars."""

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from warehouse.reader import connect, parquet
 
 THREADS = 4
+PATIENCE = 60.0  # seconds more for a busy machine, until a reader has seen a second generation
 TABLES = ("core.returns", "mart.normalized")
 BOTH = """
 SELECT min(log_return), max(log_return), count(*) FROM core.returns
@@ -87,7 +88,9 @@ class Reader(threading.Thread):
         self.faults: list[str] = []
 
     def run(self) -> None:
-        while time.monotonic() < self.until:
+        while time.monotonic() < self.until or (
+            len(set(self.reads)) < 2 and time.monotonic() < self.until + PATIENCE
+        ):
             try:
                 for seen in self.way(self.data):
                     self.judge(seen)

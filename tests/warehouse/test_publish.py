@@ -254,3 +254,27 @@ def test_the_warehouse_can_be_written_after_it_was_published(
     write("1", 0.25)
     built_store.replace({core.Returns: whole(0.5)[core.Returns]})
     assert query(folder, "SELECT log_return FROM core.returns") == [(0.25,)]
+
+
+def files(folder: Path, run_id: str, table: str) -> tuple[int, str]:
+    """Inode and hash of a table's Parquet file."""
+    path = folder / f"run={run_id}" / f"{table}.parquet"
+    return path.stat().st_ino, sha256(path)
+
+
+def test_a_table_with_the_same_rows_is_the_same_file(write: Callable[..., None], folder: Path) -> None:
+    write("1", 0.1)
+    write("2", 0.2)
+    assert files(folder, "1", "core.sessions") == files(folder, "2", "core.sessions")
+    assert files(folder, "1", "core.returns")[0] != files(folder, "2", "core.returns")[0]
+    assert_whole(folder)
+
+
+def test_a_broken_file_is_not_published_again(write: Callable[..., None], folder: Path) -> None:
+    write("1", 0.1)
+    path = folder / "run=1" / "core.sessions.parquet"
+    good = path.read_bytes()
+    path.write_bytes(good[:40] + bytes([good[40] ^ 1]) + good[41:])
+    write("2", 0.1)
+    assert files(folder, "2", "core.sessions")[1] == hashlib.sha256(good).hexdigest()
+    assert_whole(folder)

@@ -1,0 +1,100 @@
+"""What need not be made again: of every built table, what it was made of, and what came out.
+
+A step whose inputs hold the same rows as last time, read by the same code for the same universe, would make
+the same table: it is left as it is. A step that did run and made the same rows writes nothing, and what
+depends on it need not run either.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from schemas import Table, ops
+from schemas.table import name, polars_schema
+
+HERE = Path(__file__).parents[1]
+CODE = ("schemas", "transforms", "warehouse", "flows")
+LIBRARIES = ("polars", "numpy", "scipy", "duckdb", "exchange-calendars")  # their figures may change with them
+
+
+@cache
+def code() -> str:
+    """Hash of all that turns stored rows into tables: our own files, and the versions of the libraries."""
+    paths = sorted(path for folder in CODE for path in (HERE / folder).rglob("*.[ps][yq]*"))
+    found = [
+        (str(path.relative_to(HERE)), path.read_text()) for path in paths if path.suffix in (".py", ".sql")
+    ]
+    return sha256(found, [version(library) for library in LIBRARIES])
+
+
+def sha256(*parts: Any) -> str:
+    """Hex digest of plain values."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+class Memory:
+    """What the last build made, and what this one finds.
+
+    Args:
+        stored: `ops.built` as the last build left it.
+        inputs: Of each stored table that no build makes, by name, a hash that changes when its rows do.
+        universe: The universe's fingerprint.
+        digest: Count and hash of the rows of a frame, blind to their order.
+    """
+
+    def __init__(
+        self,
+        stored: pl.DataFrame,
+        inputs: Mapping[str, str],
+        universe: str,
+        digest: Callable[[pl.DataFrame], str],
+    ) -> None:
+        """Forget all that other code or another universe made."""
+        self._basis = sha256(code(), universe)
+        self._digest = digest
+        self._before = {
+            row["table_name"]: row for row in stored.filter(basis=self._basis).iter_rows(named=True)
+        }
+        self._inputs = dict(inputs)
+        self._now: dict[str, tuple[str, str]] = {}  # of what it was made, and the digest of its rows
+
+    @classmethod
+    def blank(cls) -> "Memory":
+        """One that recalls nothing, so that everything is made."""
+        return cls(pl.DataFrame(schema=polars_schema(ops.Built)), {}, "", lambda _: "")
+
+    def inputs_of(self, reads: Iterable[type[Table]], other: object = None) -> str:
+        """Hash of the rows that a table is made of, and of what else it is made of."""
+        made = {label: digest for label, (_, digest) in self._now.items()}
+        return sha256([(name(one), made.get(name(one), self._inputs.get(name(one)))) for one in reads], other)
+
+    def recalls(self, model: type[Table], inputs: str) -> bool:
+        """Whether the stored table was made of the same; then it counts as made."""
+        before = self._before.get(name(model))
+        if before is None or before["inputs"] != inputs:
+            return False
+        self._now[name(model)] = (inputs, before["digest"])
+        return True
+
+    def learn(self, model: type[Table], inputs: str, frame: pl.DataFrame) -> bool:
+        """Note what was made, and of what; whether it differs from what is stored."""
+        digest = self._digest(frame)
+        self._now[name(model)] = (inputs, digest)
+        before = self._before.get(name(model))
+        return before is None or before["digest"] != digest
+
+    def table(self, now: datetime) -> pl.DataFrame:
+        """`ops.built` after this build."""
+        rows = []
+        for label, (inputs, digest) in self._now.items():
+            before = self._before.get(label)
+            built_at = before["built_at"] if before and before["digest"] == digest else now
+            rows.append((label, self._basis, inputs, digest, built_at))
+        return pl.DataFrame(rows, schema=polars_schema(ops.Built), orient="row")
