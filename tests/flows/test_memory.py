@@ -110,12 +110,12 @@ def test_a_run_that_finds_nothing_makes_and_draws_nothing_again(home: Path) -> N
 
 def test_one_changed_close_makes_only_what_depends_on_it(home: Path) -> None:
     go(home)
-    revise(home / "rut.csv", date(2025, 9, 3), 1.0)
+    revise(home / "rut.csv", date(2025, 9, 3), 0.25)
     second = go(home, 1)
     assert {"core.returns", "mart.correlations", "mart.conditional"} <= set(second.seconds)
-    assert not {"mart.liquidity", "mart.policy_tone"} & set(second.seconds)
+    assert not {"mart.policy_tone", "mart.market_snapshot"} & set(second.seconds)
     assert rebuild_test(job(home, 1)) == []
-    assert built(home)["mart.correlations"] > built(home)["mart.liquidity"]
+    assert built(home)["mart.correlations"] > built(home)["mart.policy_tone"]
 
 
 def test_a_changed_universe_is_built_whole(home: Path) -> None:
@@ -141,6 +141,6 @@ def test_the_page_is_drawn_again_when_it_is_gone_or_shows_something_else(home: P
     page.unlink()
     assert go(home, 1).page.exists()
     before = page.stat().st_mtime_ns
-    revise(home / "rut.csv", date(2025, 9, 3), 1.0)
+    revise(home / "rut.csv", date(2025, 9, 3), 0.25)
     go(home, 2)
     assert page.stat().st_mtime_ns > before
