@@ -122,21 +122,22 @@ def largest_by_chance(x: FloatArray, y: FloatArray) -> FloatArray:
     n = len(x)
     if n < MIN_RETURNS or np.isnan(x + y).any():
         return np.full((2, DRAWS), np.nan)
+    single = y.astype(np.float32)  # seven digits are enough for a quantile
+    weights = (lagged(x) / (n - np.abs(LAGS))[:, None]).T.astype(np.float32)
     moved, signs = shuffles(n)
-    shuffled = np.stack([y[moved], y * signs]).astype(np.float32)  # seven digits are enough for a quantile
-    r = shuffled @ (lagged(x) / (n - np.abs(LAGS))[:, None]).T.astype(np.float32)
+    r = np.stack([single.take(moved, mode="clip") @ weights, (single * signs) @ weights])
     return np.asarray(np.minimum(np.abs(r).max(axis=2), 1), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)
-def shuffles(n: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+def shuffles(n: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Row numbers of 499 block permutations and 499 rows of signs, each (draws, n), for every pair."""
     random = np.random.default_rng([SEED, n])
     blocks = np.pad(np.arange(n, dtype=np.int32), (0, -n % BLOCK), constant_values=-1).reshape(-1, BLOCK)
     order = np.tile(np.arange(len(blocks)), (DRAWS, 1))
     moved = blocks[random.permuted(order, axis=1)]
     signs = 2 * random.integers(0, 2, (DRAWS, n), dtype=np.int8) - 1
-    return moved[moved >= 0].reshape(DRAWS, n), signs.astype(np.int8)
+    return moved[moved >= 0].reshape(DRAWS, n).astype(np.intp), signs.astype(np.float32)
 
 
 def benjamini_hochberg(p: FloatArray) -> FloatArray:

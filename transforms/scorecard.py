@@ -48,9 +48,13 @@ def state_rows(pair: pl.DataFrame) -> Iterator[dict[str, Any]]:
     for horizon in HORIZONS:
         forward = forward_returns(log_returns, horizon)
         known = np.isfinite(forward)
-        intervals = difference_intervals(forward[known], marks[known], max(MIN_BLOCK, horizon))
-        for state, is_in, interval in zip(STATES, marks[known].T, intervals, strict=True):
-            count = episodes(is_in, horizon)
+        counts = [episodes(is_in, horizon) for is_in in marks[known].T]
+        intervals = np.full((len(STATES), 2), np.nan)
+        told = np.array(counts) >= FEW_EPISODES  # the others get no figures: nothing need be drawn for them
+        if told.any():
+            block = max(MIN_BLOCK, horizon)
+            intervals[told] = difference_intervals(forward[known], marks[known][:, told], block)
+        for state, is_in, count, interval in zip(STATES, marks[known].T, counts, intervals, strict=True):
             figures = judged(forward[known], is_in, count, interval)
             yield {"state": state, "horizon_sessions": horizon, "episodes": count, **figures}
 
