@@ -93,7 +93,7 @@ verify: $(VENV)/.core ## hash all that was landed and published again, name what
 sql: $(VENV)/.core ## a read-only SQL shell on the newest publication
 	@$(BIN)/python -m warehouse.shell --data $(DATA)
 
-explore: $(VENV)/.explore ## a notebook on the newest publication: pick a pair, a window, a convention
+explore: $(VENV)/.explore ## a notebook on the newest publication, on loopback (COMOVE_EXPLORER_PORT, default 2718)
 	@COMOVE_DATA=$(DATA) PYTHONPATH=. MARIMO_SKIP_UPDATE_CHECK=1 DO_NOT_TRACK=1 \
 		$(BIN)/marimo run --host 127.0.0.1 --port $(or $(COMOVE_EXPLORER_PORT),2718) --no-sandbox report/notebook.py
 

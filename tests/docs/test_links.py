@@ -113,3 +113,13 @@ def test_no_page_speaks_of_one_machine() -> None:
         text = (ROOT / page).read_text()
         found = re.findall(r"(?<![\w.])/(?:home|root|work|tmp|Users)/\S*", text)
         assert found == [], page
+
+
+def test_the_diagram_names_files_of_each_room() -> None:
+    (diagram,) = [block for block in blocks("docs/how-a-price-travels.md") if block.language == "mermaid"]
+    rooms = re.findall(r"subgraph (\w+)\[.*?\n(.*?)\n  end\n", diagram.text, re.DOTALL)
+    assert [room for room, _ in rooms] == ["flows", "warehouse", "transforms", "report"]
+    for room, text in rooms:
+        named = re.findall(r"[\w/]+\.py", text)
+        assert named
+        assert [file for file in named if not (ROOT / room / file).exists()] == []

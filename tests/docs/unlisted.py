@@ -1,6 +1,7 @@
 """What the documents show and no test of them runs: the command, or a block's first line, and why."""
 
 SUITE = "it is this suite"
+INDEX = "it asks the package index; the public CI runs it"
 LIVE = "it asks live providers; tests/flows/sources does so on loopback"
 STAYS = "it runs until it is stopped; tests/flows/test_serve.py starts and stops it"
 SECRET = "it sets what the reader has to choose"
@@ -10,6 +11,10 @@ SERVER = "it changes the machine: a database server, a service, a package"
 
 NOT_RUN: dict[str, str] = {
     "make test": SUITE,
+    "make check": SUITE,
+    "make lock": INDEX,
+    "make lock-check": INDEX,
+    ".venv/bin/pre-commit install": "it changes the reader's own clone; test_habits.py looks at the hooks",
     "git pull && make test": SUITE,
     "make live": LIVE,
     "make serve": STAYS,
