@@ -9,7 +9,7 @@ export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live serve test check format docs lock lock-check bench replay rebuild verify sql clean
+.PHONY: help demo live serve test check format docs lock lock-check bench replay rebuild verify sql explore clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,6 +22,11 @@ $(BIN)/uv:
 $(VENV)/.core: requirements.lock | $(BIN)/uv
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.explore: requirements-explore.lock $(VENV)/.core
+	@echo "installing the notebook into $(VENV) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-explore.lock
 	@touch $@
 
 $(VENV)/.test: requirements-test.lock $(VENV)/.core
@@ -41,10 +46,11 @@ serve: $(VENV)/.core ## Prefect server, worker and all deployments, on loopback 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(VENV)/.test ## format, lint, types, tests, generated docs current
+check: $(VENV)/.test ## format, lint, types, spelling, generated docs, links, quick tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 	@$(BIN)/python -m flows.dictionary --check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
@@ -55,15 +61,22 @@ format: $(VENV)/.test ## format the code
 docs: $(VENV)/.core ## write the generated docs
 	@$(BIN)/python -m flows.dictionary
 
-lock: | $(BIN)/uv ## resolve the dependencies anew, with hashes
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test --extra lake --extra dask --extra explore --extra bench -c requirements.lock pyproject.toml -o requirements-test.lock
+# Each lock holds the one before it to its versions, so that one environment can have them all.
+COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml
+EXTRAS = --extra test --extra lake --extra dask --extra explore --extra bench
+LOCKS := requirements.lock requirements-test.lock requirements-explore.lock
 
-lock-check: | $(BIN)/uv ## say whether the lock is that of pyproject.toml
-	@mkdir -p .cache/lock && cp requirements.lock requirements-test.lock .cache/lock/
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml -o .cache/lock/requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" --extra test --extra lake --extra dask --extra explore --extra bench -c requirements.lock pyproject.toml -o .cache/lock/requirements-test.lock
-	@cmp -s requirements.lock .cache/lock/requirements.lock && cmp -s requirements-test.lock .cache/lock/requirements-test.lock || { echo "the lock is not that of pyproject.toml; run make lock" >&2; exit 1; }
+lock: | $(BIN)/uv ## resolve the dependencies anew, with hashes (UPGRADE=1: at their newest)
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements.lock
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) $(EXTRAS) -c requirements.lock -o requirements-test.lock
+	@$(COMPILE) --extra explore -c requirements-test.lock -o requirements-explore.lock
+
+lock-check: | $(BIN)/uv ## say whether the locks are those of pyproject.toml
+	@mkdir -p .cache/lock && cp $(LOCKS) .cache/lock/
+	@$(COMPILE) -o .cache/lock/requirements.lock
+	@$(COMPILE) $(EXTRAS) -c requirements.lock -o .cache/lock/requirements-test.lock
+	@$(COMPILE) --extra explore -c requirements-test.lock -o .cache/lock/requirements-explore.lock
+	@for lock in $(LOCKS); do cmp -s $$lock .cache/lock/$$lock || { echo "$$lock is not that of pyproject.toml; run make lock" >&2; exit 1; }; done
 
 bench: $(VENV)/.test ## side-by-side benchmarks
 	@$(BIN)/python -m bench
@@ -79,6 +92,10 @@ verify: $(VENV)/.core ## hash all that was landed and published again, name what
 
 sql: $(VENV)/.core ## a read-only SQL shell on the newest publication
 	@$(BIN)/python -m warehouse.shell --data $(DATA)
+
+explore: $(VENV)/.explore ## a notebook on the newest publication, on loopback (COMOVE_EXPLORER_PORT, default 2718)
+	@COMOVE_DATA=$(DATA) PYTHONPATH=. MARIMO_SKIP_UPDATE_CHECK=1 DO_NOT_TRACK=1 \
+		$(BIN)/marimo run --host 127.0.0.1 --port $(or $(COMOVE_EXPLORER_PORT),2718) --no-sandbox report/notebook.py
 
 clean: ## remove the environment and the caches, never the data
 	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -25,6 +25,7 @@ class Pair:
         names: Names of all assets as they stand in a sentence, by id.
         window: The main window, in sessions.
         threshold: Correlation above which a link is strong.
+        convention: When prices are taken.
     """
 
     target: str
@@ -32,11 +33,23 @@ class Pair:
     names: Mapping[str, str]
     window: int
     threshold: float
+    convention: str = "session_close"
 
     @property
     def values(self) -> dict[str, Any]:
         """The parameters of the questions."""
-        return {"asset": self.target, "benchmark": self.benchmark, "window": self.window, "since": SINCE}
+        return {
+            "asset": self.target,
+            "benchmark": self.benchmark,
+            "window": self.window,
+            "convention": self.convention,
+            "since": SINCE,
+        }
+
+    @property
+    def is_same_instant(self) -> bool:
+        """Whether crypto is priced when the exchange closes; regimes follow this convention alone."""
+        return self.convention == "session_close"
 
     @property
     def both(self) -> tuple[str, str]:

@@ -59,7 +59,7 @@ def link(pair: Pair, ask: Ask) -> Panel:
     share = {v: counts.get(v, 0) / max(known.height, 1) for v in ("strong", "undetermined", "weak")}
     return Panel(
         "link",
-        words.stretches(regimes.rows, SINCE),
+        words.stretches(regimes.rows, SINCE) if pair.is_same_instant else "The link by UTC days",
         f"Rolling correlation over {pair.window} sessions with its 95% interval. The whole interval lay "
         f"above {pair.threshold:g} on {share['strong']:.1%} of the sessions and below it on "
         f"{share['weak']:.0%}; on {share['undetermined']:.0%} the data did not decide. Windows overlap, so "
@@ -142,7 +142,8 @@ def momentum(pair: Pair, ask: Ask) -> Panel:
         )
     ]
     title = words.momentum(answer.rows, pair.target, pair.benchmark, pair.names)
-    note = "The last year, on session closes. RSI 14 by Wilder; MACD 12/26/9, its scales differ."
+    bars = "session closes" if pair.is_same_instant else "UTC days"
+    note = f"The last year, on {bars}. RSI 14 by Wilder; MACD 12/26/9, its scales differ."
     return Panel("momentum", title, note, [answer], figures if answer.rows.height else [], is_wide=True)
 
 

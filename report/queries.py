@@ -1,6 +1,7 @@
 """The question behind each panel of the page, in SQL on the published tables; the page shows it as it ran.
 
-Parameters: $asset and $benchmark (the study's pair), $window (its main window), $since (first session shown).
+Parameters: $asset and $benchmark (the study's pair), $window (its main window), $convention (when prices are
+taken), $since (first session shown).
 """
 
 import re
@@ -40,7 +41,7 @@ ORDER BY what
 LINK = f"""
 SELECT session, r, lo95, hi95, verdict
 FROM mart.correlations
-WHERE {PAIR} AND convention = 'session_close' AND window_sessions = $window AND session >= $since
+WHERE {PAIR} AND convention = $convention AND window_sessions = $window AND session >= $since
 ORDER BY session
 """
 
@@ -48,13 +49,14 @@ REGIMES = f"""
 SELECT since, coalesce(until, (SELECT max(session) FROM mart.correlations)) AS until, state, sessions
 FROM mart.regimes
 WHERE {PAIR} AND window_sessions = $window AND coalesce(until, $since) >= $since
+  AND $convention = 'session_close'
 ORDER BY since
 """
 
 WINDOWS = f"""
 SELECT window_sessions, session, r, lo95, hi95
 FROM mart.correlations
-WHERE {PAIR} AND convention = 'session_close' AND window_sessions <> $window AND session >= $since
+WHERE {PAIR} AND convention = $convention AND window_sessions <> $window AND session >= $since
 ORDER BY window_sessions, session
 """
 
@@ -73,7 +75,7 @@ OVERLAY = """
 WITH pair AS (
   SELECT session, a.rebased AS target, b.rebased AS benchmark
   FROM mart.normalized a JOIN mart.normalized b USING (convention, session)
-  WHERE a.asset = $asset AND b.asset = $benchmark AND convention = 'session_close' AND session >= $since
+  WHERE a.asset = $asset AND b.asset = $benchmark AND convention = $convention AND session >= $since
     AND a.rebased IS NOT NULL AND b.rebased IS NOT NULL
 )
 SELECT session,
@@ -85,7 +87,7 @@ FROM pair WINDOW in_time AS (ORDER BY session) ORDER BY session
 MOMENTUM = """
 SELECT session, asset, rsi_14, 100 * macd_hist / close AS macd_hist_pct
 FROM mart.indicators_wide JOIN core.closes USING (asset, convention, session)
-WHERE asset IN ($asset, $benchmark) AND convention = 'session_close' AND rsi_14 IS NOT NULL
+WHERE asset IN ($asset, $benchmark) AND convention = $convention AND rsi_14 IS NOT NULL
   AND session > (SELECT max(session) - 365 FROM mart.signals)
 ORDER BY session, asset
 """
@@ -110,7 +112,7 @@ ORDER BY session
 LEAD_LAG = f"""
 SELECT lag_sessions, r, band95, p_value, n
 FROM mart.lead_lag
-WHERE {PAIR} AND convention = 'session_close' AND r IS NOT NULL
+WHERE {PAIR} AND convention = $convention AND r IS NOT NULL
 QUALIFY as_of_session = max(as_of_session) OVER ()
 ORDER BY lag_sessions
 """
@@ -118,7 +120,7 @@ ORDER BY lag_sessions
 ALL_PAIRS = """
 SELECT asset, benchmark, session, r, lo95, hi95, verdict
 FROM mart.link_today
-WHERE convention = 'session_close' AND window_sessions = $window
+WHERE convention = $convention AND window_sessions = $window
 ORDER BY asset, r DESC
 """
 

@@ -98,13 +98,14 @@ def growth(rows: pl.DataFrame, target: str, benchmark: str) -> str:
 
 
 def stretches(regimes: pl.DataFrame, since: date) -> str:
-    """How often, and for how much of the time, the two were linked."""
+    """How often, and for how much of the time, the two were linked; regimes oldest first."""
     linked = regimes.filter(pl.col("state") == "linked")
     if regimes.is_empty():
         return "No regime of the link has formed yet"
     share = int(linked["sessions"].sum()) / int(regimes["sessions"].sum())
     times = "one stretch" if linked.height == 1 else f"{linked.height} stretches"
-    return f"Since {since.year} the two were linked in {times}, {number(share, '.0%')} of the time"
+    year = max(since, regimes["since"][0]).year
+    return f"Since {year} the two were linked in {times}, {number(share, '.0%')} of the time"
 
 
 def momentum(rows: pl.DataFrame, target: str, benchmark: str, names: Mapping[str, str]) -> str:
@@ -149,6 +150,8 @@ def lead_lag(rows: pl.DataFrame) -> str:
     if shifted.is_empty():
         return "Lead and lag"
     row = shifted.row(-1, named=True)
+    if row["band95"] is None:
+        return "There are too few sessions to say whether one of the two leads"
     if row["size"] <= row["band95"]:
         return (
             f"Neither leads: away from lag 0 the strongest is {number(row['r'])}, inside the "

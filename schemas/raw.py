@@ -116,12 +116,12 @@ class MarketSnapshot(Table):
     """One row per look at the whole crypto market; the provider keeps no history, so each is kept here."""
 
     source: pl.String
-    captured_at: Instant = field("Instant of the snapshot", "UTC")
-    total_market_cap_usd: pl.Float64 = number("Value of all coins", "USD", gt=0)
-    volume_24h_usd: pl.Float64 = number("Turnover of the last 24 hours", "USD", ge=0)
-    active_coins: pl.Int64 = number("Coins that the provider counts", "coins", gt=0)
-    btc_dominance_pct: pl.Float64 = number("Bitcoin's share of the market value", "percent", ge=0, le=100)
-    eth_dominance_pct: pl.Float64 = number("Ether's share of the market value", "percent", ge=0, le=100)
+    captured_at: Instant
+    total_market_cap_usd: pl.Float64 = number(gt=0)
+    volume_24h_usd: pl.Float64 = number(ge=0)
+    active_coins: pl.Int64 = number(gt=0)
+    btc_dominance_pct: pl.Float64 = number(ge=0, le=100)
+    eth_dominance_pct: pl.Float64 = number(ge=0, le=100)
     load_id: pl.String
 
     class Config:

@@ -64,12 +64,13 @@ class Column:
         return f"{self.description} [{self.unit}]" if self.unit else self.description
 
 
-def field(description: str, unit: str | None = None, *, nullable: bool = False, **checks: Any) -> Any:
-    """A column with its description, its unit and Pandera's checks."""
-    return pa.Field(description=description, nullable=nullable, metadata={"unit": unit}, **checks)
+def field(description: str = "", unit: str | None = None, *, nullable: bool = False, **checks: Any) -> Any:
+    """A column with its description, its unit and Pandera's checks; without the first, the vocabulary's."""
+    told = {"unit": unit} if description else {}
+    return pa.Field(description=description, nullable=nullable, metadata=told, **checks)
 
 
-def number(description: str, unit: str | None = None, **checks: Any) -> Any:
+def number(description: str = "", unit: str | None = None, **checks: Any) -> Any:
     """A figure that may be missing: null says "not known", never 0 and never NaN."""
     return field(description, unit, nullable=True, **checks)
 

@@ -29,6 +29,13 @@ VOCABULARY: dict[str, tuple[str, str | None]] = {
     "available_at": ("Instant from which the value was public", "UTC"),
     "load_id": ("Load that brought the row; see ops.loads", None),
     "run_id": ("Run of the pipeline", None),
+    # the whole crypto market at an instant
+    "captured_at": ("Instant of the snapshot", "UTC"),
+    "total_market_cap_usd": ("Value of all coins", "USD"),
+    "volume_24h_usd": ("Turnover of the last 24 hours", "USD"),
+    "active_coins": ("Coins that the provider counts", "coins"),
+    "btc_dominance_pct": ("Bitcoin's share of the market value", "percent"),
+    "eth_dominance_pct": ("Ether's share of the market value", "percent"),
     # how much
     "n": ("Joint returns in the window", "sessions"),
 }

@@ -24,15 +24,15 @@ def study_sessions(closes: Frame, sessions: Frame, study: Study) -> Frame:
         study: Its calendar counts.
 
     Returns:
-        `session` and `close_at`, sorted.
+        `session`, `close_at` and `gap_days`, sorted.
     """
-    calendar = sessions.filter(pl.col("calendar") == study.calendar).select("session", "close_at")
+    calendar = sessions.filter(pl.col("calendar") == study.calendar).select("session", "close_at", "gap_days")
     priced = closes.join(calendar, on="session", how="semi")
     span = priced.select(first=pl.col("session").min(), last=pl.col("session").max())
     return (
         calendar.join(span, how="cross")
         .filter(pl.col("session").is_between("first", "last"))
-        .select("session", "close_at")
+        .select("session", "close_at", "gap_days")
         .sort("close_at")
     )
 

@@ -7,6 +7,7 @@ from polars import LazyFrame as Frame
 
 from schemas import core, mart
 from schemas.table import conform
+from transforms.grid import study_sessions
 from transforms.study import Study
 
 SERIES = ["asset", "convention"]
@@ -61,11 +62,7 @@ def normalized(
 
 def study_grid(closes: Frame, sessions: Frame, study: Study) -> Frame:
     """Every study session from an asset's first price to the newest session that any asset has."""
-    grid = sessions.filter(pl.col("calendar") == study.calendar).select("session", "gap_days")
+    grid = study_sessions(closes, sessions, study)
     priced = closes.join(grid, on="session", how="semi")
-    spans = priced.group_by(SERIES).agg(first_session=pl.col("session").min())
-    return spans.join(priced.select(last_session=pl.col("session").max()), how="cross").join_where(
-        grid,
-        pl.col("session") >= pl.col("first_session"),
-        pl.col("session") <= pl.col("last_session"),
-    )
+    starts = priced.group_by(SERIES).agg(first_session=pl.col("session").min())
+    return starts.join_where(grid, pl.col("session") >= pl.col("first_session"))

@@ -138,11 +138,6 @@ def replaced(path: Path) -> list[str]:
     return old
 
 
-def rows(file: Landed, zone: Path) -> int:
-    """Number of rows, from the file's footer."""
-    return int(pq.read_metadata(zone / file.path).num_rows)
-
-
 def sweep(zone: Path) -> None:
     """Remove the temporary files of a killed run."""
     for leftover in zone.glob("*/*/.*.tmp"):

@@ -90,12 +90,12 @@ class MarketSnapshot(Table):
     """One row per UTC day with a snapshot: the last look at the whole crypto market on that day."""
 
     captured_on: pl.Date = field("UTC day of the snapshot")
-    captured_at: Instant = field("Instant of the snapshot", "UTC")
-    total_market_cap_usd: pl.Float64 = number("Value of all coins", "USD", gt=0)
-    volume_24h_usd: pl.Float64 = number("Turnover of the last 24 hours", "USD", ge=0)
-    active_coins: pl.Int64 = number("Coins that the provider counts", "coins", gt=0)
-    btc_dominance_pct: pl.Float64 = number("Bitcoin's share of the market value", "percent", ge=0, le=100)
-    eth_dominance_pct: pl.Float64 = number("Ether's share of the market value", "percent", ge=0, le=100)
+    captured_at: Instant
+    total_market_cap_usd: pl.Float64 = number(gt=0)
+    volume_24h_usd: pl.Float64 = number(ge=0)
+    active_coins: pl.Int64 = number(gt=0)
+    btc_dominance_pct: pl.Float64 = number(ge=0, le=100)
+    eth_dominance_pct: pl.Float64 = number(ge=0, le=100)
     source: pl.String
 
     class Config:

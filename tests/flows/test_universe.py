@@ -357,17 +357,23 @@ def test_any_name_is_kept_or_refused_on_one_line(folder: Path, name: str) -> Non
 @pytest.mark.parametrize("path", SHIPPED, ids=["live", "samples"])
 def test_the_shipped_universes(path: Path) -> None:
     universe = load(path)
-    assert list(universe.assets_by_id) == WATCHED
+    assert set(universe.assets_by_id) >= set(WATCHED)  # who works here may watch more, live
     assert universe.assets_by_id["RUT"].volume_from == "IWM"
-    assert len(universe.study_parameters.pairs) == 20
+    assert len(universe.study_parameters.pairs) >= 20
     assert table.validate(universe.listings(), core.Listings).height >= 14
 
 
-def test_the_shipped_universes_differ_in_their_sources_alone() -> None:
+def test_the_samples_are_watched_live_too_from_other_sources() -> None:
     live, samples = (load(path) for path in SHIPPED)
-    assert samples.study_parameters == live.study_parameters
-    for ours, theirs in zip(samples.macro, live.macro, strict=True):
-        assert ours.model_dump(exclude=FEED) == theirs.model_dump(exclude=FEED)
+    assert samples.study == live.study
+    assert list(samples.assets_by_id) == WATCHED
+    assert len(samples.pairs) == 20
+    for asset in samples.asset:
+        theirs = live.assets_by_id[asset.id]
+        assert asset.model_dump(exclude={"sources"}) == theirs.model_dump(exclude={"sources"})
+    live_macro = {one.id: one for one in live.macro}
+    for ours in samples.macro:
+        assert ours.model_dump(exclude=FEED) == live_macro[ours.id].model_dump(exclude=FEED)
     assert {source.provider for asset in samples.asset for source in asset.sources} == {"files"}
     adjusted = samples.listings().filter(pl.col("price_basis") == "adjusted")
     assert sorted(adjusted["asset"]) == ["HYG", "RSP", "UUP"]

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from by_hand import sessions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -24,18 +25,7 @@ FIGURES = ["share_above_50", "share_above_200", "advance_decline", "new_highs_mi
 
 def calendar(count):
     """Consecutive days as sessions; the windows do not care about weekends."""
-    days = [FIRST + timedelta(days=i) for i in range(count)]
-    return pl.DataFrame(
-        {
-            "calendar": "TEST",
-            "session": days,
-            "open_at": [datetime.combine(d, time(14, 30), UTC) for d in days],
-            "close_at": [datetime.combine(d, time(21), UTC) for d in days],
-            "is_early_close": False,
-            "gap_days": 1,
-        },
-        schema=polars_schema(core.Sessions),
-    ).lazy()
+    return sessions([FIRST + timedelta(days=i) for i in range(count)])
 
 
 def make_bars(prices, source="panel", adjusted=None):

@@ -3,13 +3,14 @@
 from datetime import date, timedelta
 from math import log
 
+import by_hand
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from schemas import core, mart
+from schemas import mart
 from schemas.mart.decisions import STATES
-from schemas.table import polars_schema, validate
+from schemas.table import validate
 from transforms.exposure import exposure
 
 FIRST = date(2025, 1, 6)
@@ -20,31 +21,12 @@ def day(n):
 
 
 def signals(states, asset="ETH", benchmark="RUT"):
-    rows = [
-        {
-            "asset": asset,
-            "benchmark": benchmark,
-            "session": day(n),
-            "conditions_met": 0,
-            "state": state,
-            "reason": "by hand",
-        }
-        for n, state in enumerate(states)
-    ]
-    return pl.LazyFrame(rows, schema=polars_schema(mart.Signals))
+    return by_hand.signals(FIRST, states, asset, benchmark).lazy()
 
 
 def returns(growth, asset="ETH", convention="session_close"):
-    rows = [
-        {
-            "asset": asset,
-            "convention": convention,
-            "session": day(n),
-            "log_return": None if factor is None else log(factor),
-        }
-        for n, factor in enumerate(growth)
-    ]
-    return pl.LazyFrame(rows, schema=polars_schema(core.Returns))
+    logs = [None if factor is None else log(factor) for factor in growth]
+    return by_hand.returns(FIRST, logs, asset, convention).lazy()
 
 
 def overlay(states, growth):

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from by_hand import sessions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -44,18 +45,7 @@ def weekdays(count):
 
 def calendar(count):
     """Weekdays that close at 21:00 UTC."""
-    days = weekdays(count)
-    return pl.DataFrame(
-        {
-            "calendar": "TEST",
-            "session": days,
-            "open_at": [datetime.combine(d, time(14, 30), UTC) for d in days],
-            "close_at": [datetime.combine(d, time(21), UTC) for d in days],
-            "is_early_close": False,
-            "gap_days": 1,
-        },
-        schema=polars_schema(core.Sessions),
-    ).lazy()
+    return sessions(weekdays(count))
 
 
 def make_closes(count):

@@ -2,11 +2,12 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 import pytest
+from by_hand import sessions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from schemas import core, mart, raw
+from schemas import mart, raw
 from schemas.table import polars_schema, validate
 from transforms.policy_tone import policy_tone
 from transforms.study import Study
@@ -22,18 +23,7 @@ def day(number):
 
 def calendar(count):
     """Consecutive days as sessions that close at 21:00 UTC."""
-    days = [day(i) for i in range(count)]
-    return pl.DataFrame(
-        {
-            "calendar": "TEST",
-            "session": days,
-            "open_at": [datetime.combine(d, time(14, 30), UTC) for d in days],
-            "close_at": [datetime.combine(d, CLOSE, UTC) for d in days],
-            "is_early_close": False,
-            "gap_days": 1,
-        },
-        schema=polars_schema(core.Sessions),
-    ).lazy()
+    return sessions([day(i) for i in range(count)], CLOSE)
 
 
 def make_closes(count):

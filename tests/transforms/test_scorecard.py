@@ -1,14 +1,16 @@
 """Forward returns, episodes and the overlay's rivals by hand; and what is said where there is nothing."""
 
 from datetime import date, timedelta
+from functools import partial
 from math import exp, log, sqrt
 
+import by_hand
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from schemas import core, mart
+from schemas import mart
 from schemas.mart.decisions import STATES, STRATEGIES
 from schemas.table import polars_schema, validate
 from transforms.exposure import exposure
@@ -22,32 +24,8 @@ def day(n):
     return FIRST + timedelta(int(n))
 
 
-def signals(states, asset="ETH", benchmark="RUT"):
-    rows = [
-        {
-            "asset": asset,
-            "benchmark": benchmark,
-            "session": day(n),
-            "conditions_met": 0,
-            "state": state,
-            "reason": "by hand",
-        }
-        for n, state in enumerate(states)
-    ]
-    return pl.DataFrame(rows, schema=polars_schema(mart.Signals))
-
-
-def returns(values, asset="ETH", convention="session_close"):
-    rows = [
-        {
-            "asset": asset,
-            "convention": convention,
-            "session": day(n),
-            "log_return": None if value is None else float(value),
-        }
-        for n, value in enumerate(values)
-    ]
-    return pl.DataFrame(rows, schema=polars_schema(core.Returns))
+signals = partial(by_hand.signals, FIRST)
+returns = partial(by_hand.returns, FIRST)
 
 
 def judged(states, values):
