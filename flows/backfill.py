@@ -21,6 +21,7 @@ from flows import universe as universes
 from flows.command import complain, exit_code, parser, quietly
 from flows.fetching import ask
 from flows.job import Job
+from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer
 from flows.pipeline import finish
@@ -153,11 +154,20 @@ def backfill(
     assets: list[str] | None = None,
     chunk_days: int = CHUNK_DAYS,
     wait: float = 600.0,
+    warehouse: str | None = None,
 ) -> Filled:
     """Fetch a range again, in pieces, without what is landed; progress is an artifact of the run."""
     from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-    job = Job(universes.load(universe), data, since=since, until=until, universe_path=universe, wait=wait)
+    job = Job(
+        universes.load(universe),
+        data,
+        since=since,
+        until=until,
+        universe_path=universe,
+        wait=wait,
+        lake=lake(warehouse),
+    )
     artifact = create_progress_artifact(progress=0.0, key="backfill", description="pieces fetched")
     with bar() as show:
 
@@ -200,6 +210,7 @@ def filled(flags: argparse.Namespace) -> int:
             until=flags.until,
             universe_path=flags.universe,
             wait=flags.wait,
+            lake=lake(flags.warehouse),
         )
         with bar() as show:
             done = fill(job, flags.asset, flags.chunk_days, Plain(), show)
@@ -213,6 +224,7 @@ def filled(flags: argparse.Namespace) -> int:
                 flags.asset,
                 flags.chunk_days,
                 flags.wait,
+                flags.warehouse,
             )
     sys.stdout.write(f"{done.fetched} pieces fetched, {done.skipped} were landed already\n")
     for reason in done.failed:

@@ -21,7 +21,10 @@ DEFAULT_SETTLING = timedelta(minutes=30)
 
 @flow(name="close", persist_result=False)
 def close(
-    universe: Path = Path("universe.toml"), data: Path = Path("data"), wait: float = 600.0
+    universe: Path = Path("universe.toml"),
+    data: Path = Path("data"),
+    wait: float = 600.0,
+    warehouse: str | None = None,
 ) -> State[Any]:
     """Refresh once today's session is final; Completed as "NoSession" where the calendar has none today."""
     now = datetime.now(UTC)
@@ -29,7 +32,7 @@ def close(
     if final_at is None:
         return Completed(name="NoSession", message="no session")
     time.sleep(max(0.0, (final_at - now).total_seconds()))
-    refresh(universe, data, wait=wait)
+    refresh(universe, data, wait=wait, warehouse=warehouse)
     return Completed(message="published")
 
 

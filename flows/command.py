@@ -15,9 +15,11 @@ from flows.fetching import NothingUsableError
 from flows.lock import LockedError
 from flows.universe import UniverseError
 from schemas.table import InvalidTableError
+from warehouse.extensions import LakeError
 from warehouse.landing import LandingError
+from warehouse.place import StoreError
 from warehouse.publish import PublishError
-from warehouse.store import DatabaseError, StoreError
+from warehouse.store import DatabaseError
 
 DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT = 0, 1, 2, 3
 FAILURES = (
@@ -49,6 +51,7 @@ def parser(program: str, description: str) -> Parser:
     made.add_argument(
         "--data", type=Path, default=data, help="folder of landing zone, warehouse and publication"
     )
+    made.add_argument("--warehouse", help="ducklake:... in place of the folder's own file")
     made.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run on the folder")
     return made
 
@@ -65,7 +68,7 @@ def exit_code(action: Callable[[], int]) -> int:
     """The action's own code, or that of the error that ended it, told on one line."""
     try:
         return action()
-    except UniverseError as error:
+    except (UniverseError, LakeError) as error:
         return complain(str(error), BAD_INPUT)
     except LockedError as error:
         return complain(str(error), LOCKED_OUT)

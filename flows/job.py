@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.plan import KINDS
 from flows.universe import Universe
+from warehouse.lake import Lake
 
 AT_ONCE = timedelta(seconds=0.1)
 
@@ -24,6 +25,7 @@ class Job:
         universe_path: Where the universe was read from, for a later rebuild.
         wait: Seconds to wait for another run on the same folder.
         only: Kinds of sources to ask; the others keep what is stored.
+        lake: Where the warehouse is, if not in a file of the data folder.
     """
 
     universe: Universe
@@ -35,6 +37,7 @@ class Job:
     universe_path: Path | None = None
     wait: float = 0.0
     only: tuple[str, ...] = KINDS
+    lake: Lake | None = None
 
     def after(self, waited: timedelta) -> "Job":
         """The same run, dated to when its turn came, so that runs are dated in their order."""
@@ -51,8 +54,13 @@ class Job:
         return self.data / "landing"
 
     @property
-    def warehouse(self) -> Path:
-        """The file that the pipeline writes, and nobody else opens."""
+    def warehouse(self) -> Path | Lake:
+        """What the pipeline writes, and no reader opens."""
+        return self.lake or self.file
+
+    @property
+    def file(self) -> Path:
+        """The data folder's own warehouse."""
         return self.data / "warehouse.duckdb"
 
     @property

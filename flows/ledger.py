@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +18,7 @@ from schemas.table import key, name, polars_schema
 from warehouse import landing
 from warehouse.boundary import boundary
 from warehouse.integrity import refuse_mismatch
-from warehouse.store import Store
+from warehouse.store import Store, owners
 
 NOTHING = {"rows_revised": 0, "rows_running": 0, "rows_quarantined": 0, "pages": 0, "retries": 0}
 OWN = "comove"  # the provider of what the pipeline itself says
@@ -158,14 +159,18 @@ def load_landed(store: Store, zone: Path) -> int:
         mark = pl.DataFrame(
             [(file.path, name(file.model), file.sha256, rows.height)], polars_schema(ops.Landed), orient="row"
         )
-        with store.transaction():
-            store.append(file.model, rows)
-            boundary("loading")
-            store.append(ops.Landed, mark)
+        store.transact(partial(load, store, file.model, rows, mark), partial(owners, file.model, rows))
         boundary("loaded")
     if pending:
         store.append(ops.Loads, recovered(store))
     return len(pending)
+
+
+def load(store: Store, model: type[Table], rows: pl.DataFrame, mark: pl.DataFrame) -> None:
+    """Rows and the mark of the file that brought them, which belong into one transaction."""
+    store.append(model, rows)
+    boundary("loading")
+    store.append(ops.Landed, mark)
 
 
 def not_stored(

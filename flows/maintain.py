@@ -18,14 +18,17 @@ from flows import universe as universes
 from flows.build import build
 from flows.command import exit_code, parser
 from flows.job import Job
+from flows.lakes import lake
 from flows.ledger import load_landed
 from flows.lock import one_writer
 from warehouse.backup import backup, restore
 from warehouse.boundary import boundary
-from warehouse.compact import compact
+from warehouse.compact import AGE, compact
+from warehouse.lake import Lake
 from warehouse.landing import LandingError, sync
+from warehouse.place import StoreError
 from warehouse.publish import POINTER, publish, refuse_log_beside
-from warehouse.store import Store, StoreError
+from warehouse.store import Store, only_builder
 from warehouse.verify import broken
 
 
@@ -48,17 +51,37 @@ def rebuild(job: Job) -> dict[str, int]:
 
 def rebuild_alone(job: Job) -> dict[str, int]:
     """The rebuild, once nobody else writes to the folder."""
-    fresh = job.warehouse.with_suffix(".rebuild")
+    if job.lake:
+        rebuild_lake(job, job.lake)
+    else:
+        rebuild_file(job)
+    with Store(job.warehouse) as store:
+        return publish(store, job.home / "published", job.run_id, job.manifest).tables
+
+
+def rebuild_file(job: Job) -> None:
+    """A new file, which takes the old one's place."""
+    fresh = job.file.with_suffix(".rebuild")
     remove(fresh)
     with Store(fresh) as store:
         load_landed(store, job.zone)
         build(store, job.universe, job.now)
     refuse_log_beside(fresh)
-    remove(job.warehouse)
-    fresh.replace(job.warehouse)
+    remove(job.file)
+    fresh.replace(job.file)
     sync(job.data)
-    with Store(job.warehouse) as store:
-        return publish(store, job.home / "published", job.run_id, job.manifest).tables
+
+
+def rebuild_lake(job: Job, where: Lake) -> None:
+    """All tables of the lake anew, in one transaction."""
+    with Store(where, anew=True) as store:
+
+        def write() -> None:
+            store.clear()
+            load_landed(store, job.zone)
+            build(store, job.universe, job.now)
+
+        store.transact(write, only_builder)
 
 
 def remove(database: Path) -> None:
@@ -85,9 +108,9 @@ def verify(data: Path) -> int:
     return 1 if found else 0
 
 
-def compacted(data: Path, now: datetime, wait: float = 0.0) -> list[str]:
+def compacted(data: Path, now: datetime, wait: float = 0.0, where: Lake | None = None) -> list[str]:
     """Compact the landing zone and let the warehouse know; returns the new files."""
-    job_zone, warehouse = data / "landing", data / "warehouse.duckdb"
+    job_zone, warehouse = data / "landing", where or data / "warehouse.duckdb"
     with one_writer(data, wait):
         with Store(warehouse) as store:
             load_landed(store, job_zone)  # only what is loaded may be compacted
@@ -95,6 +118,7 @@ def compacted(data: Path, now: datetime, wait: float = 0.0) -> list[str]:
         boundary("compacted-loaded")
         with Store(warehouse) as store:
             load_landed(store, job_zone)
+            store.tidy(now - AGE)
     return made
 
 
@@ -125,19 +149,25 @@ def rebuild_test(job: Job) -> list[str]:
 
 
 @flow(name="maintain", persist_result=False)
-def maintain(data: Path = Path("data"), backup_to: str | None = None, wait: float = 600.0) -> dict[str, int]:
+def maintain(
+    data: Path = Path("data"),
+    backup_to: str | None = None,
+    wait: float = 600.0,
+    warehouse: str | None = None,
+) -> dict[str, int]:
     """Verify every hash, compact the landing zone, try a rebuild, copy what a backup lacks.
 
     Raises:
         LandingError: if something stored is not as it was written; it is named, and nothing else is done.
     """
+    where = lake(warehouse)
     with one_writer(data, wait):  # a run that is publishing would look broken
         found = list(broken(data))
     if found:
         raise LandingError("; ".join(found))
-    made = compacted(data, datetime.now(UTC), wait)
+    made = compacted(data, datetime.now(UTC), wait, where)
     path = last_universe(data)
-    differing = rebuild_test(Job(universes.load(path), data, universe_path=path, wait=wait))
+    differing = rebuild_test(Job(universes.load(path), data, universe_path=path, wait=wait, lake=where))
     if differing:
         raise StoreError(f"{data}: a rebuild makes {', '.join(differing)} otherwise; run `make rebuild`")
     copied = backed_up(data, backup_to, wait) if backup_to else 0
@@ -159,7 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
 def rebuilt(flags: Namespace) -> int:
     """Rebuild, and print the rows per table."""
     path = flags.universe or last_universe(flags.data)
-    counts = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait))
+    where = lake(flags.warehouse)
+    counts = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait, lake=where))
     sys.stdout.write("".join(f"{table:<24}{count:>12,}\n" for table, count in counts.items()))
     return 0
 
@@ -174,7 +205,8 @@ TASKS: dict[str, Callable[[Namespace], int]] = {
     "rebuild": rebuilt,
     "verify": lambda flags: verify(flags.data),
     "compact": lambda flags: told(
-        "compacted files", len(compacted(flags.data, datetime.now(UTC), flags.wait))
+        "compacted files",
+        len(compacted(flags.data, datetime.now(UTC), flags.wait, lake(flags.warehouse))),
     ),
     "backup": lambda flags: told("files copied", backed_up(flags.data, flags.place, flags.wait)),
     "restore": lambda flags: told("files restored", restored(flags.place, flags.data, flags.wait)),

@@ -16,6 +16,7 @@ from flows import universe as universes
 from flows.aftermath import observed
 from flows.command import console, exit_code, instant, parser, quietly
 from flows.job import Job
+from flows.lakes import lake
 from flows.pipeline import Run
 from flows.plan import KINDS
 from flows.runners import Plain, Prefect
@@ -33,9 +34,12 @@ def refresh(
     since: date | None = None,
     wait: float = 0.0,
     only: list[Kind] | None = None,
+    warehouse: str | None = None,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return observed(job(universe, data, as_of, until, since, wait, only), Prefect(), is_prefect=True)
+    return observed(
+        job(universe, data, as_of, until, since, wait, only, warehouse), Prefect(), is_prefect=True
+    )
 
 
 def job(
@@ -46,11 +50,13 @@ def job(
     since: date | None,
     wait: float,
     only: Sequence[str] | None,
+    warehouse: str | None = None,
 ) -> Job:
     """A job out of its parameters.
 
     Raises:
         UniverseError: if the universe cannot be used.
+        LakeError: if the warehouse is named so that it cannot be used.
     """
     watched = universes.load(universe)
     if as_of:
@@ -64,13 +70,17 @@ def job(
         universe_path=universe,
         wait=wait,
         only=tuple(only or KINDS),
+        lake=lake(warehouse),
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run once; 0 if something usable was published, 2 for a bad universe or flag, 3 if locked out."""
     flags = flags_of(arguments)
-    asked = (flags.universe, flags.data, flags.as_of, flags.until, flags.since, flags.wait, flags.only)
+    asked = (
+        *(flags.universe, flags.data, flags.as_of, flags.until, flags.since, flags.wait, flags.only),
+        flags.warehouse,
+    )
 
     def once() -> int:
         plain = job(*asked)

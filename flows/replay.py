@@ -29,10 +29,14 @@ GROUP BY ALL ORDER BY figures DESC, table_name, source, item, column_name
 
 @flow(name="replay", persist_result=False)
 def replay(
-    as_of: datetime, universe: Path = Path("universe.toml"), data: Path = Path("data"), wait: float = 600.0
+    as_of: datetime,
+    universe: Path = Path("universe.toml"),
+    data: Path = Path("data"),
+    wait: float = 600.0,
+    warehouse: str | None = None,
 ) -> Run:
     """Build and publish what was known at an instant, in a folder of its own below the data folder."""
-    return run(job(universe, data, as_of, None, None, wait, None), Prefect())
+    return run(job(universe, data, as_of, None, None, wait, None, warehouse), Prefect())
 
 
 def show(done: Run, page: Console) -> None:
@@ -72,10 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     flags = made.parse_args(arguments)
 
     def once() -> int:
-        show(
-            run(job(flags.universe, flags.data, flags.as_of, None, None, flags.wait, None), Plain()),
-            console(),
-        )
+        asked = (flags.universe, flags.data, flags.as_of, None, None, flags.wait, None, flags.warehouse)
+        show(run(job(*asked), Plain()), console())
         return 0
 
     return exit_code(once)

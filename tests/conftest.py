@@ -1,13 +1,17 @@
 """A universe small enough to reason about, and one run on the samples that many tests may look at."""
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+
+from tests.servers import Bucket, Postgres, bucket, postgres
+from warehouse.address import parse
+from warehouse.lake import Lake
 
 ROOT = Path(__file__).parents[1]
 DIRTY = Path(__file__).parent / "dirty"
@@ -151,6 +155,38 @@ def tiny_universe() -> Callable[[Path], Path]:
         path = folder / "universe.toml"
         path.write_text(UNIVERSE)
         return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL of this test process."""
+    with postgres() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[Bucket]:
+    """An object store of this test process, with one bucket."""
+    with bucket() as started:
+        yield started
+
+
+@pytest.fixture
+def lake_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Lake]:
+    """A new lake: on `sqlite`, on `postgres`, or on `s3` with a SQLite catalog."""
+
+    def make(kind: str) -> Lake:
+        if kind == "s3":
+            place: Bucket = request.getfixturevalue("object_store")
+            words = f"ducklake:sqlite:{tmp_path / 'lake' / 'on-s3.sqlite'}?data_path={place.prefix()}"
+            return parse(words, place.ask)
+        if kind == "sqlite":
+            return parse(f"ducklake:sqlite:{tmp_path / 'lake' / 'catalog.sqlite'}")
+        running: Postgres = request.getfixturevalue("server")
+        url = running.url(running.database())
+        return parse(f"ducklake:postgres:{url}?data_path={tmp_path / 'lake' / 'files'}")
 
     return make
 

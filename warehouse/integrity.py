@@ -12,7 +12,8 @@ import polars as pl
 from schemas import ops
 from schemas.table import name
 from warehouse.landing import known_paths
-from warehouse.store import Store, StoreError, append_only
+from warehouse.place import StoreError
+from warehouse.store import Store, append_only
 
 UNMARKED = ("ops.loads", "ops.landed")  # the first also tells of runs that died, the second is the marks
 

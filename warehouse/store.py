@@ -1,18 +1,24 @@
-"""The one place that opens the warehouse file, and the one place where a frame becomes a table."""
+"""The one place that opens the warehouse, and the one place where a frame becomes a table.
+
+A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`); its tables are the same.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import duckdb
 import polars as pl
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from schemas import BY_NAME, TABLES, Table
 from schemas.table import columns, grain, key, name, polars_schema, validate
+from warehouse.place import File, Place, StoreError, literal
 
+A = TypeVar("A")
 Frames = Mapping[type[Table], pl.DataFrame]
 Query = Callable[[str], pl.DataFrame]
 VIEWS = Path(__file__).parent / "views"
@@ -20,31 +26,25 @@ APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
 DatabaseError = duckdb.Error  # for those who may not import DuckDB
 MEMORY_LIMIT = "4GB"
 DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
-
-
-class StoreError(RuntimeError):
-    """The warehouse file cannot serve; the message says what to run next."""
+ATTEMPTS = 12  # of a transaction that another writer is in the way of
 
 
 class Store:
-    """A DuckDB file with the tables of `schemas`; one writer, closed when the block ends."""
+    """The tables of `schemas` in a place; closed when the block ends."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open or create the file; `read_only` creates nothing.
+    def __init__(self, path: Path | Place, *, read_only: bool = False, anew: bool = False) -> None:
+        """Open or create it; `read_only` creates nothing, `anew` leaves it to the caller to call `clear`.
 
         Raises:
             StoreError: if another process holds it, or it is not a warehouse of this version.
         """
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.con = duckdb.connect(str(path), read_only=read_only)
-        except duckdb.Error as error:
-            raise StoreError(open_failed(path, error)) from error
+        self.path = File(path) if isinstance(path, Path) else path
+        self.con = self.path.connect(read_only=read_only)
+        self._is_within = False
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
         self.con.execute("SET preserve_insertion_order = true")
-        if not read_only:
+        if not read_only and not anew:
             self._create_append_only()
 
     def __enter__(self) -> Self:
@@ -57,10 +57,36 @@ class Store:
         """Close the file, so that DuckDB folds its log into it."""
         self.con.close()
 
+    def transact(self, write: Callable[[], A], alone: Callable[[], Iterable[str]] = tuple) -> A:
+        """Run a function in one transaction; the whole of it again, after a random wait, on a conflict.
+
+        Args:
+            write: What it does; within another transaction it becomes a part of that one.
+            alone: Gives the names of what nobody else may write meanwhile.
+
+        Raises:
+            StoreError: if it failed; nothing of it was written.
+        """
+        if self._is_within:
+            return write()
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: self.path.is_conflict(error.__cause__)),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential_jitter(multiplier=0.02, max=2.0, jitter=0.2),
+            reraise=True,
+        )
+
+        def once() -> A:
+            with self.path.alone(self.con, alone()), self.transaction():
+                return write()
+
+        return retrying(once)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing of it."""
         self.con.execute("BEGIN")
+        self._is_within = True
         try:
             yield
             self.con.execute("COMMIT")
@@ -73,6 +99,8 @@ class Store:
         except BaseException:
             self._roll_back()
             raise
+        finally:
+            self._is_within = False
 
     def _roll_back(self) -> None:
         with suppress(duckdb.Error):  # a failed COMMIT has rolled back by itself
@@ -86,6 +114,9 @@ class Store:
             StoreError: if a key of it is stored already, or twice in it.
         """
         checked = validate(frame.select(list(polars_schema(model))), model)
+        self.transact(lambda: self._append(model, checked), lambda: owners(model, checked))
+
+    def _append(self, model: type[Table], checked: pl.DataFrame) -> None:
         self.con.register("incoming", checked)
         of_key = ", ".join(key(model))
         self._refuse_twice(
@@ -104,12 +135,15 @@ class Store:
         Raises:
             InvalidTableError: if a frame breaks its contract; the file keeps what it had.
         """
-        with self.transaction():
+
+        def write() -> None:
             for model, frame in frames.items():
                 self._replace(model, frame)
             self._create_views()
             for model, frame in then(self._frame).items() if then else ():
                 self._replace(model, frame)
+
+        self.transact(write, only_builder)
 
     def _replace(self, model: type[Table], frame: pl.DataFrame) -> None:
         self.con.execute(f"CREATE OR REPLACE TABLE {name(model)} ({ddl(model)})")
@@ -163,22 +197,23 @@ class Store:
 
     def read(self, model: type[Table]) -> pl.DataFrame:
         """A whole table; empty if it was never written."""
-        if name(model) not in self.tables():
+        if name(model) not in self._present():
             return pl.DataFrame(schema=polars_schema(model))
         return self._frame(f"FROM {name(model)}")
 
     def tables(self) -> dict[str, int]:
         """Row counts of the tables that exist, by qualified name, in the order of `schemas`."""
-        present = {
-            row[0]
-            for row in self.con.execute(
-                "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
-                "WHERE database_name = current_database()"
-            ).fetchall()
-        }
+        present = self._present()
         names = [table for table in BY_NAME if table in present]
         counts = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in names)
         return dict(self.con.execute(counts).fetchall()) if names else {}
+
+    def _present(self) -> set[str]:
+        found = self.con.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+            "WHERE database_name = current_database()"
+        )
+        return {row[0] for row in found.fetchall()}
 
     def digests(self) -> dict[str, str]:
         """A digest of the rows of every table, blind to their order: equal tables have equal digests."""
@@ -223,15 +258,32 @@ class Store:
                 f'COMMENT ON COLUMN {database}{name(model)}."{column.name}" IS {literal(column.comment)}'
             )
 
+    def clear(self) -> None:
+        """Drop every table and make the append-only ones again, empty, of this version."""
+        for table in self.tables():
+            self.con.execute(f"DROP TABLE {table}")
+        self._create_missing()
+
+    def tidy(self, before: datetime) -> None:
+        """Let go of what was kept for looking back to before an instant."""
+        self.path.tidy(self.con, before)
+
     def _create_append_only(self) -> None:
-        schemas = sorted({schema_of(model) for model in TABLES})
-        present = self.tables()
-        for schema in schemas:
-            self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        present = self._present()
         for model in append_only():
             if name(model) in present:
                 self._check_columns(model)
-            else:
+        schemas = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()"
+        present |= {row[0] for row in self.con.execute(schemas).fetchall()}
+        if not {*map(schema_of, TABLES), *map(name, append_only())} <= present:
+            self.transact(self._create_missing, only_builder)
+
+    def _create_missing(self) -> None:
+        present = self._present()
+        for schema in sorted(set(map(schema_of, TABLES))):
+            self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for model in append_only():
+            if name(model) not in present:
                 self.con.execute(f"CREATE TABLE {name(model)} ({ddl(model)})")
                 self._comment(model)
 
@@ -268,6 +320,16 @@ def several(model: type[Table]) -> str:
     return f"FROM known SEMI JOIN many USING ({about(model)})"
 
 
+def only_builder() -> tuple[str, ...]:
+    """Whoever creates or replaces tables: there is one at a time."""
+    return ("build",)
+
+
+def owners(model: type[Table], frame: pl.DataFrame) -> set[str]:
+    """What rows belong to, such as an asset of a source: each has one writer at a time."""
+    return {f"{name(model)}/{'/'.join(map(str, of))}" for of in frame.select(key(model)[:2]).unique().rows()}
+
+
 def append_only() -> Iterable[type[Table]]:
     """The tables whose rows are never replaced by a build."""
     return [model for model in TABLES if name(model).startswith(APPEND_ONLY)]
@@ -289,18 +351,3 @@ def views() -> list[tuple[str, str, str]]:
         comment = text.split("\n", 1)[0].removeprefix("--").strip()
         found.append((f"{path.parent.name}.{path.stem}", comment, text.strip().rstrip(";")))
     return found
-
-
-def literal(text: str) -> str:
-    """A SQL string literal, for statements that take no parameters; the text is our own."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def open_failed(path: Path, error: duckdb.Error) -> str:
-    """Why the file could not be opened, and what to do."""
-    first = str(error).split("\n", 1)[0]
-    if "Could not set lock" in first:
-        return f"{path}: another process is writing to it; wait for that run to end ({first})"
-    return (
-        f"{path}: DuckDB cannot open it; run `make rebuild` to make it anew from the landing zone ({first})"
-    )

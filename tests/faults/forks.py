@@ -109,10 +109,18 @@ def job(folder: str, now: str, until: date | None = None) -> Any:
     """The job of a folder that holds a universe and its data."""
     from flows import universe
     from flows.job import Job
+    from flows.lakes import lake
 
     path = Path(folder) / "universe.toml"
     moment = datetime.fromisoformat(now)
-    return Job(universe.load(path), path.parent / "data", now=moment, until=until, universe_path=path)
+    return Job(
+        universe.load(path),
+        path.parent / "data",
+        now=moment,
+        until=until,
+        universe_path=path,
+        lake=lake(None),
+    )
 
 
 def child(request: dict[str, Any], out: IO[bytes], err: IO[bytes]) -> None:

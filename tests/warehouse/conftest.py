@@ -10,15 +10,31 @@ import pytest
 
 from schemas import TABLES, Table, core
 from schemas.table import polars_schema
+from warehouse.lake import Lake
 from warehouse.store import Store, append_only
 
 Tables = dict[type[Table], pl.DataFrame]
 
 
+PLACES = [
+    "file",
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.slow),
+    pytest.param("s3", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, lake_of: Callable[[str], Lake], tmp_path: Path) -> Path | Lake:
+    """Where a warehouse may be."""
+    is_file = request.param == "file"
+    return tmp_path / "data" / "warehouse.duckdb" if is_file else lake_of(request.param)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An open store without rows."""
-    with Store(tmp_path / "data" / "warehouse.duckdb") as opened:
+def store(place: Path | Lake) -> Iterator[Store]:
+    """An open store without rows, in every place."""
+    with Store(place) as opened:
         yield opened
 
 

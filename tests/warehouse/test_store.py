@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,9 +14,11 @@ import pytest
 
 from schemas import BY_NAME, TABLES, Table, core, mart, ops, raw
 from schemas.table import InvalidTableError, columns, grain, polars_schema
+from warehouse.lake import Lake
 from warehouse.store import Store, StoreError, views
 
 Tables = dict[type[Table], pl.DataFrame]
+Place = Path | Lake
 NOON = datetime(2025, 10, 8, 12, tzinfo=UTC)
 APPENDED = {
     *(
@@ -26,6 +29,7 @@ APPENDED = {
     "ops.quarantine",
     "ops.landed",
 }
+OURS = "database_name = current_database()"
 HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 HOSTILE = [
     "'; DROP TABLE raw.bars; --",
@@ -72,13 +76,25 @@ def test_a_new_file_has_every_append_only_table_and_no_other(store: Store) -> No
     assert store.tables() == dict.fromkeys(APPENDED, 0)
 
 
-def test_what_is_appended_stays_when_the_file_is_opened_again(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "warehouse.duckdb"
+def test_what_is_appended_stays_when_the_place_is_opened_again(place: Place) -> None:
+    assert not place.exists()
     for day in (1, 2):
-        with Store(path) as store:
+        with Store(place) as store:
             store.append(raw.Bars, bars(("SPY", day, NOON, 100.0 + day)))
-    with Store(path) as store:
+    assert place.exists()
+    with Store(place) as store:
         assert store.read(raw.Bars)["close"].to_list() == [101.0, 102.0]
+
+
+def test_a_reader_writes_nothing(place: Place) -> None:
+    with Store(place) as store:
+        store.append(raw.Bars, bars(("SPY", 1, NOON, 100.0)))
+    with Store(place, read_only=True) as store:
+        assert store.read(raw.Bars)["close"].to_list() == [100.0]
+        with pytest.raises(StoreError, match="nothing was written"):
+            store.append(raw.Bars, bars(("SPY", 2, NOON, 101.0)))
+    with Store(place, read_only=True) as store:
+        assert store.tables()["raw.bars"] == 1
 
 
 def test_a_closed_store_leaves_no_log_beside_it(tmp_path: Path) -> None:
@@ -239,11 +255,12 @@ def test_a_transaction_is_all_or_nothing(store: Store) -> None:
 def test_every_table_and_column_carries_its_comment(store: Store, whole: Callable[..., Tables]) -> None:
     store.replace(whole(0.1))
     tables = dict(
-        store.con.execute("SELECT schema_name || '.' || table_name, comment FROM duckdb_tables()").fetchall()
+        store.con.execute(
+            f"SELECT schema_name || '.' || table_name, comment FROM duckdb_tables() WHERE {OURS}"
+        ).fetchall()
     )
     found = store.con.execute(
-        "SELECT schema_name || '.' || table_name, column_name, comment FROM duckdb_columns() "
-        "WHERE schema_name IN ('raw', 'core', 'mart', 'ops')"
+        f"SELECT schema_name || '.' || table_name, column_name, comment FROM duckdb_columns() WHERE {OURS}"
     ).fetchall()
     comments = {(label, column): comment for label, column, comment in found}
     assert tables == {label: grain(model) for label, model in BY_NAME.items()}
@@ -254,8 +271,10 @@ def test_every_table_and_column_carries_its_comment(store: Store, whole: Callabl
 
 def test_no_table_has_an_index_or_a_key(store: Store, whole: Callable[..., Tables]) -> None:
     store.replace(whole(0.1))
-    assert store.con.execute("FROM duckdb_indexes()").fetchall() == []
-    kinds = store.con.execute("SELECT DISTINCT constraint_type FROM duckdb_constraints()").fetchall()
+    assert store.con.execute(f"FROM duckdb_indexes() WHERE {OURS}").fetchall() == []
+    kinds = store.con.execute(
+        f"SELECT DISTINCT constraint_type FROM duckdb_constraints() WHERE {OURS}"
+    ).fetchall()
     assert set(kinds) <= {("NOT NULL",)}
 
 
@@ -263,7 +282,8 @@ def test_every_view_can_be_queried_and_says_what_it_is(store: Store, whole: Call
     store.replace(whole(0.1))
     found = dict(
         store.con.execute(
-            "SELECT schema_name || '.' || view_name, comment FROM duckdb_views() WHERE NOT internal"
+            "SELECT schema_name || '.' || view_name, comment FROM duckdb_views() "
+            f"WHERE NOT internal AND {OURS}"
         ).fetchall()
     )
     assert "mart.indicators_wide" in found
@@ -281,6 +301,28 @@ def test_the_wide_view_has_one_column_an_indicator(store: Store, whole: Callable
     assert store.con.execute(
         "SELECT asset, session, rsi_14, sma_20, macd FROM mart.indicators_wide"
     ).fetchall() == [("ETH", day, 55.0, 2500.0, None)]
+
+
+def test_what_was_written_is_dropped_and_made_anew_in_one_step(
+    store: Store, whole: Callable[..., Tables]
+) -> None:
+    store.append(raw.Bars, bars(("SPY", 1, NOON, 100.0)))
+    store.replace(whole(0.1))
+
+    def renew(close: float) -> None:
+        store.clear()
+        assert set(store.tables()) == APPENDED
+        store.append(raw.Bars, bars(("SPY", 2, NOON, close)))
+        store.replace(whole(0.2))
+
+    with pytest.raises(InvalidTableError, match="close"):
+        store.transact(partial(renew, -1.0))
+    assert store.read(raw.Bars)["close"].to_list() == [100.0]
+    assert store.read(core.Returns)["log_return"].to_list() == [0.1]
+    store.transact(partial(renew, 5.0))
+    assert store.read(raw.Bars)["close"].to_list() == [5.0]
+    assert store.read(core.Returns)["log_return"].to_list() == [0.2]
+    assert set(store.tables()) == set(BY_NAME)
 
 
 def test_columns_of_another_version_are_a_clear_error(tmp_path: Path) -> None:
