@@ -91,8 +91,8 @@ class Revisions(Table):
 
     table_name: pl.String = field("Table of the changed row")
     source: pl.String
-    item: pl.String = field("Symbol or series of the row")
-    about_at: Instant = field("What the row is about: opened_at, or observed_on at 00:00", "UTC")
+    item: pl.String = field("Symbol, series, member or event of the row")
+    about_at: Instant = field("What the row is about: its instant, or its date at 00:00", "UTC")
     column_name: pl.String = field("The changed figure")
     known_at: Instant
     old_value: pl.Float64 = number("Figure of the version before", "as the column")

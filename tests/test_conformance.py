@@ -25,6 +25,7 @@ CUTS = [
 WATCHED = {"ETH", "BTC", "RUT", "SPY", "VIX", "RSP"}
 DATED = [one.made for one in order() if "session" in {column.name for column in columns(one.made)}]
 # When a row could first be used, apart from later revisions; meetings of the FOMC are announced a year ahead.
+REVISED_TABLES = (raw.Bars, raw.Macro, raw.Actions, raw.Constituents, raw.PolicyEvents)
 CLOCK = {raw.Bars: "known_at", raw.Macro: "available_at", raw.Constituents: "known_at"}
 Tables = dict[type[Table], pl.DataFrame]
 
@@ -36,7 +37,7 @@ class Recorded:
         self.universe = universe
         self.given = given(store, universe)
         self.rows = {model: store.newest(model, NOW) for model in TABLES if name(model).startswith("raw.")}
-        self.revised = {model: store.revised(model, NOW) for model in (raw.Bars, raw.Macro)}
+        self.revised = {model: store.revised(model, NOW) for model in REVISED_TABLES}
         listed = self.given[core.Listings].filter(pl.col("asset").is_in(WATCHED))
         self.given[core.Listings] = listed
         in_panel = pl.col("source").str.contains("smallcaps") & (pl.col("symbol") < "D")

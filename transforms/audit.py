@@ -7,31 +7,48 @@ import polars as pl
 from polars import LazyFrame as Frame
 
 from schemas import core, ops, raw
-from schemas.table import REVISED, Instant, conform
+from schemas.table import REVISED, Instant, conform, name
 from transforms.finality import daily_final_at
 
 
 def revisions(
-    bars: As[Frame, raw.Bars, REVISED], macro: As[Frame, raw.Macro, REVISED]
+    bars: As[Frame, raw.Bars, REVISED],
+    macro: As[Frame, raw.Macro, REVISED],
+    actions: As[Frame, raw.Actions, REVISED],
+    constituents: As[Frame, raw.Constituents, REVISED],
+    events: As[Frame, raw.PolicyEvents, REVISED],
 ) -> As[Frame, ops.Revisions]:
-    """One row per figure that differs from the version before it."""
-    observed = pl.col("observed_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    """One row per figure that differs from the version before it, of every raw table that keeps versions."""
+    bar, member = (
+        pl.concat_str(*of, separator=" ") for of in (("symbol", "interval"), ("index_id", "symbol"))
+    )
+    released = pl.col("released_at").min().over("source", "event_id")  # the release itself may be revised
+    versions = [
+        (bars, raw.Bars, bar, pl.col("opened_at"), ["open", "high", "low", "close", "adj_close", "volume"]),
+        (macro, raw.Macro, pl.col("series_id"), midnight("observed_on"), ["value"]),
+        (actions, raw.Actions, pl.col("symbol"), midnight("ex_on"), ["dividend", "split_ratio"]),
+        (constituents, raw.Constituents, member, midnight("as_of_on"), ["weight_pct"]),
+        (
+            events,
+            raw.PolicyEvents,
+            pl.col("event_id"),
+            released,
+            ["target_low_pct", "target_high_pct", "tone"],
+        ),
+    ]
     return (
         pl.concat(
-            [
-                changes(
-                    bars.with_columns(
-                        item=pl.concat_str("symbol", "interval", separator=" "), about_at="opened_at"
-                    ),
-                    "raw.bars",
-                    ["open", "high", "low", "close", "adj_close", "volume"],
-                ),
-                changes(macro.with_columns(item="series_id", about_at=observed), "raw.macro", ["value"]),
-            ]
+            changes(frame.with_columns(item=item, about_at=about_at), name(model), figures)
+            for frame, model, item, about_at, figures in versions
         )
         .sort("known_at", "table_name", "source", "item", "about_at", "column_name")
         .pipe(conform, ops.Revisions)
     )
+
+
+def midnight(day: str) -> pl.Expr:
+    """The beginning of a UTC day."""
+    return pl.col(day).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
 def changes(versions: Frame, table: str, figures: list[str]) -> Frame:

@@ -45,10 +45,14 @@ def observation(hour, value, series="WALCL", observed_on=date(2025, 9, 3)):
     }
 
 
-def revised(bars=(), macro=()):
+VERSIONED = (raw.Bars, raw.Macro, raw.Actions, raw.Constituents, raw.PolicyEvents)
+
+
+def revised(bars=(), macro=(), actions=(), constituents=(), events=()):
+    given = (bars, macro, actions, constituents, events)
     frames = [
         pl.LazyFrame(list(rows), schema=polars_schema(model))
-        for rows, model in ((bars, raw.Bars), (macro, raw.Macro))
+        for rows, model in zip(given, VERSIONED, strict=True)
     ]
     return validate(revisions(*frames).collect(), ops.Revisions)
 
@@ -69,6 +73,31 @@ def test_each_changed_figure_has_a_row_with_what_it_was_and_what_it_became():
         }
         for column, new in (("close", 11.0), ("volume", 7.0))
     ]
+
+
+def test_dividends_weights_and_decisions_are_told_too():
+    def version(hour, **row):
+        return {"source": "a", "known_at": known(hour), "load_id": f"load-{hour}"} | row
+
+    dividend = {"symbol": "IWM", "ex_on": date(2025, 9, 3), "dividend": 0.5}
+    weight = {"index_id": "RUT", "symbol": "ABC", "as_of_on": date(2025, 9, 3), "weight_pct": 0.1}
+    decision = {"event_id": "fomc", "kind": "statement", "target_low_pct": 4.0, "target_high_pct": 4.25}
+    released = datetime(2025, 9, 17, 18, tzinfo=UTC)
+    made = revised(
+        actions=[version(1, **dividend), version(2, **dividend | {"dividend": 0.6})],
+        constituents=[version(1, **weight), version(2, **weight | {"weight_pct": 0.2})],
+        events=[
+            version(1, **decision, released_at=released),
+            version(2, **decision, released_at=released + timedelta(hours=1), tone=0.3),
+        ],
+    )
+    wanted = [
+        ("raw.actions", "IWM", datetime(2025, 9, 3, tzinfo=UTC), "dividend", 0.5, 0.6),
+        ("raw.constituents", "RUT ABC", datetime(2025, 9, 3, tzinfo=UTC), "weight_pct", 0.1, 0.2),
+        ("raw.policy_events", "fomc", released, "tone", None, 0.3),
+    ]
+    columns = ("table_name", "item", "about_at", "column_name", "old_value", "new_value")
+    assert made.select(columns).rows() == wanted
 
 
 def test_a_withdrawal_is_a_change_to_null_and_a_return_one_from_null():
