@@ -166,7 +166,7 @@ CLAIMS: tuple[Claim, ...] = (
         above(0.0, form="+.2f"),
         "difference of correlations",
         "difference",
-        block=60,
+        block=120,
     ),
     Claim(
         "weaker_in_crypto_events",

@@ -17,7 +17,9 @@ from flows.universe import load
 from schemas import Table, core, mart, raw
 from schemas.mart.decisions import CLAIM_VERDICTS
 from schemas.table import name, polars_schema, validate
+from transforms.bootstrap import difference_intervals
 from transforms.claims import CLAIMS, above, below, claims, filled, judged, measured, near
+from transforms.rolling import rolling_correlation
 from transforms.study import ARTICLE_DAY, Study
 from warehouse.publish import DATABASE
 from warehouse.reader import connect
@@ -408,3 +410,26 @@ def test_without_signals_there_are_no_claims() -> None:
     assert made.is_empty()
     assert made.schema == polars_schema(mart.Claims)
     assert name(mart.Claims) == "mart.claims"
+
+
+def risk_on(benchmark: np.ndarray) -> np.ndarray:
+    """Sessions with the benchmark above its 200-session mean and calmer than in the median of the year."""
+    level = benchmark.cumsum()
+    calm = pl.Series(np.abs(benchmark)).rolling_mean(20)
+    return (
+        (pl.Series(level) > pl.Series(level).rolling_mean(200)) & (calm < calm.rolling_median(252))
+    ).to_numpy()
+
+
+@pytest.mark.slow
+def test_a_link_that_is_not_there_is_seldom_said_to_be_stronger_in_risk_on():
+    random, held, pairs = np.random.default_rng(21), 0, 120
+    for _ in range(pairs):
+        turbulence = np.exp(np.convolve(random.normal(0, 0.25, 1960), np.exp(-np.arange(60) / 15), "valid"))
+        both = random.standard_t(5, (len(turbulence), 2)) * turbulence[:, None] * 0.01
+        r = rolling_correlation(both, np.array([0]), np.array([1]), 60)[:, 0]
+        marks = risk_on(both[:, 1])
+        known = np.flatnonzero(~np.isnan(r) & (np.arange(len(r)) >= 271))
+        block = BY_ID["stronger_in_risk_on"].block
+        held += difference_intervals(r[known], marks[known][:, None].astype(bool), block)[0, 0] > 0
+    assert held <= 0.1 * pairs  # 4 % of 600 when it was measured; 2.5 % would be exact
