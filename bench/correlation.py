@@ -6,19 +6,18 @@ are taken in alternation, so that what else the machine does falls on all alike,
 Errors are against a direct two-pass computation per window, on the returns and on what spoils running sums.
 """
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import numbagg
 import numpy as np
 import pandas as pd
 import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
 
+from bench.timing import Table, alternated, compared
 from transforms.rolling import FloatArray, IntArray, rolling_correlation, rolling_link
 
 WINDOWS = (30, 60, 90)
@@ -43,18 +42,6 @@ class Contestant:
     is_rival: bool
     prepare: Callable[[Problem], Callable[[], Any]]
     matrix: Callable[[Any, int, Problem], FloatArray]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table; the ratio is this time over that of the fastest rival in the same round."""
-
-    name: str
-    milliseconds: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    errors: dict[str, float]
 
 
 def crossed(lefts: int, rights: int, sessions: int) -> Problem:
@@ -129,6 +116,12 @@ def pandas_wide(problem: Problem) -> Callable[[], list[pd.DataFrame]]:
     return lambda: [x.rolling(window).corr(y) for window in WINDOWS]
 
 
+def numbagg_wide(problem: Problem) -> Callable[[], list[FloatArray]]:
+    """Numbagg's compiled running sums, one row a pair."""
+    x, y = (np.ascontiguousarray(problem.returns[:, side].T) for side in (problem.left, problem.right))
+    return lambda: [numbagg.move_corr(x, y, window=window, min_count=window).T for window in WINDOWS]
+
+
 def of_list(answer: list[Any], window: int, _: Problem) -> FloatArray:
     """An answer with one table a window."""
     return np.asarray(answer[WINDOWS.index(window)])
@@ -152,6 +145,7 @@ CONTESTANTS = (
     Contestant("Polars rolling_corr, wide", is_rival=True, prepare=polars_wide, matrix=of_wide),
     Contestant("DuckDB corr over window", is_rival=True, prepare=duckdb_windows, matrix=of_long),
     Contestant("pandas rolling.corr", is_rival=True, prepare=pandas_wide, matrix=of_list),
+    Contestant("numbagg move_corr", is_rival=False, prepare=numbagg_wide, matrix=of_list),
 )
 
 
@@ -190,50 +184,17 @@ def error(contestant: Contestant, problem: Problem) -> float:
     return worst
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    """Wall time of one run; its answer is freed after the clock has stopped."""
-    start = time.perf_counter()
-    answer = run()
-    spent = time.perf_counter() - start
-    del answer
-    return spent
-
-
-def rows(rounds: int = ROUNDS) -> list[Row]:
-    """Time every contestant in alternation, after one round to warm up, and measure its errors."""
+def table(rounds: int = ROUNDS) -> Table:
+    """Time every contestant in alternation, and measure its errors."""
     problem = crossed(50, 20, 2500)
-    runs = [contestant.prepare(problem) for contestant in CONTESTANTS]
-    times = np.array([[seconds(run) for run in runs] for _ in range(rounds + 1)])[1:]
-    rivals = times[:, [contestant.is_rival for contestant in CONTESTANTS]].min(axis=1)
-    hard = spoiled()
-    table = []
-    for contestant, own in zip(CONTESTANTS, times.T, strict=True):
-        ratios = (own / rivals).tolist()
-        errors = {name: error(contestant, small) for name, small in hard.items()}
-        median = statistics.median(own.tolist()) * 1000
-        table.append(
-            Row(contestant.name, median, statistics.median(ratios), min(ratios), max(ratios), errors)
-        )
-    return table
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--rounds", type=int, default=ROUNDS, help="how often each is timed (default %(default)s)"
+    runs = {one.name: one.prepare(problem) for one in CONTESTANTS}
+    rivals = [one.name for one in CONTESTANTS if one.is_rival]
+    rows, hard = compared(alternated(runs, rounds), rivals), spoiled()
+    for row, contestant in zip(rows, CONTESTANTS, strict=True):
+        for name, small in hard.items():
+            row.notes[f"error: {name}"] = f"{error(contestant, small):.0e}"
+    about = (
+        "1,000 pairs x windows 30, 60 and 90 x 2,500 sessions. Errors are the largest of r against a direct "
+        "two-pass computation per window. Numbagg gives r from running sums on all cores."
     )
-    table = rows(parser.parse_args().rounds)
-    print(
-        "1,000 pairs x windows 30/60/90 x 2,500 sessions; ratio = time over the fastest rival's in the round"
-    )
-    heads = "".join(f"{name:>13}" for name in table[0].errors)
-    print(f"{'':28}{'median':>10}{'ratio':>7}{'min - max':>14}   max |error| of r:{heads}")
-    for row in table:
-        spread = f"{row.ratio_min:.2f} - {row.ratio_max:.2f}"
-        errors = "".join(f"{value:13.1e}" for value in row.errors.values())
-        print(f"{row.name:28}{row.milliseconds:7.0f} ms{row.ratio:7.2f}{spread:>14}{'':20}{errors}")
-
-
-if __name__ == "__main__":
-    main()
+    return Table("The correlation kernel", about, "the fastest of Polars, DuckDB and pandas", rows)
