@@ -17,6 +17,7 @@ from prefect import flow
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows import spool
 from flows import universe as universes
 from flows.command import complain, exit_code, parser, quietly
 from flows.fetching import ask
@@ -25,8 +26,8 @@ from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer
 from flows.pipeline import finish
-from flows.plan import requests
-from flows.runners import Plain, Prefect, Runner
+from flows.plan import in_panels, requests
+from flows.runners import Plain, Prefect, Runner, few_threads
 from flows.sources import Request
 from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
 from schemas import ops, raw
@@ -60,6 +61,7 @@ def fill(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Sho
 def fill_alone(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Show) -> Filled:
     """The backfill, once nobody else writes to the folder."""
     ranges = list(chunks(job.since or FIRST_CANDLE, job.until or job.now.date(), chunk_days))
+    spool.clear(job.zone)
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
         done = covered(store.read(ops.Loads))
@@ -104,8 +106,9 @@ def series(job: Job, assets: list[str]) -> list[Request]:
         if asset.id in assets
     }
     return [
-        request
+        panel
         for request in requests(job.universe, job.run_id, job.now)
+        for panel in in_panels(request)
         if request.is_live
         and request.model in (raw.Bars, raw.Macro)
         and (not assets or (request.source, request.item) in own)
@@ -145,7 +148,7 @@ def is_covered(piece: Range, ranges: list[Range]) -> bool:
     return missing > piece[1]
 
 
-@flow(name="backfill", persist_result=False)
+@flow(name="backfill", persist_result=False, task_runner=few_threads())
 def backfill(
     since: date,
     universe: Path = Path("universe.toml"),

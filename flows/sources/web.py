@@ -1,5 +1,6 @@
 """Plain HTTP for the providers that have no client library of their own, over httpx."""
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,12 @@ from flows.sources.policy import Policy, current
 
 MAX_REDIRECTS = 3
 WHAT: ContextVar[str] = ContextVar("what", default="source")  # source and item, where a client sits between
+NOWHERE = re.compile(  # how the three clients say that no connection was made
+    r"name or service not known|failure in name resolution|nodename nor servname|could not resolve \w+"
+    r"|connection refused|could not connect|network is unreachable|no route to host"
+    r"|all connection attempts failed",
+    re.IGNORECASE,
+)
 AGENT = {"User-Agent": "comove/0.1"}
 
 
@@ -93,13 +100,23 @@ def endless(what: str) -> FetchError:
 
 
 def broken(what: str, error: BaseException) -> FetchError:
-    """A connection that failed; one whose certificate does not hold is not tried again."""
+    """A connection that failed; one whose certificate does not hold is not tried again.
+
+    Where there was no connection at all, it says so.
+    """
     if "certificate" in str(error).lower():
         return FetchError(
             f"{what}: the certificate does not hold; check the machine's clock and its proxy",
             is_down=True,
         )
     kind = type(error).__name__
+    if reason := NOWHERE.search(str(error)):
+        return FetchError(
+            f"{what}: cannot be reached ({reason[0].lower()}); check the network",
+            is_transient=True,
+            is_down=True,
+            is_unreachable=True,
+        )
     return FetchError(
         f"{what}: the connection broke ({kind}); run again later", is_transient=True, is_down=True
     )

@@ -23,7 +23,7 @@ def test_second_run_asks_for_the_overlap_and_adds_nothing(world: World) -> None:
     assert day_of(spy["period1"]) == date(2026, 3, 20) - timedelta(days=7 + 1)  # a day for time zones
     starts = {one["start"][:10] for one in world.asked("ETH-USD/candles")}
     assert starts == {"2026-03-18"}
-    assert [outcome.batch.rows.height for outcome in second if outcome.batch] == [70, 70, 6]
+    assert [outcome.part.height for outcome in second if outcome.part] == [70, 70, 6]
     ledger = world.sql("SELECT status, count(*) AS n FROM ops.loads GROUP BY ALL ORDER BY ALL").rows()
     assert ledger == [("loaded", 3), ("unchanged", 3)]
 
@@ -70,7 +70,7 @@ def test_run_before_the_bell_leaves_no_trace_in_final_rows(
     settled = world.chart.closes[date(2026, 3, 20)]
     world.chart.closes[date(2026, 3, 20)], world.chart.running_at = 12345.0, bell
     first = world.run(bell)
-    assert sum(outcome.batch.running for outcome in first if outcome.batch) >= 1
+    assert sum(outcome.part.running for outcome in first if outcome.part) >= 1
     world.chart.closes[date(2026, 3, 20)], world.chart.running_at = settled, None
     world.run(after)
     (tmp_path / "alone").mkdir()
