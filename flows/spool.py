@@ -15,9 +15,10 @@ from flows.batch import Batch, quarantine
 from flows.sources import Request
 from flows.sources.files import ITEM
 from schemas.table import name
-from warehouse.landing import PIECE, LandingError
+from warehouse.landing import LandingError
 
 FOLDER = ".spool"
+GROUP = 25_000  # rows that are compared with the stored ones at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,10 @@ def about(batch: Batch, request: Request) -> frozenset[tuple[str, ...]]:
 
 
 def groups(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """The parts in groups of about `PIECE` rows; what is about the same lies in one group."""
+    """The parts in groups of about `GROUP` rows; what is about the same lies in one group."""
     group: list[Part] = []
     for one in together(parts):
-        if group and sum(part.height for part in [*group, *one]) > PIECE:
+        if group and sum(part.height for part in [*group, *one]) > GROUP:
             yield group
             group = []
         group += one

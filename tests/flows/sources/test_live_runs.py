@@ -62,6 +62,38 @@ def test_restated_history_is_fetched_whole_and_replays_as_it_was(world: World) -
     assert actions == [("SPY", date(2026, 3, 20), 6.0, None)]
 
 
+def test_restated_history_that_cannot_be_had_is_left_and_heals(world: World) -> None:
+    thursday = FRIDAY - timedelta(days=1)
+    closes = dict(world.chart.closes)
+    world.chart.closes.pop(FRIDAY.date())
+    world.run(thursday)
+    before = world.sql(QUERY)
+    world.chart.closes = {day: close / 2 for day, close in closes.items()}  # a split, and a new bar
+    good = world.provider.routes["/v8/finance/chart/SPY?"]
+
+    def only_the_overlap(asked: dict[str, str]) -> Said:
+        return good(asked) if day_of(asked["period1"]).year == 2026 else Said("busy", 503)
+
+    world.provider.routes["/v8/finance/chart/SPY?"] = only_the_overlap
+    world.run(FRIDAY)
+    stored = "SELECT * FROM raw.bars WHERE source = 'yahoo'"
+    assert world.sql(f"{stored} AND opened_at >= '2026-03-20'").is_empty()  # a new bar would make a jump
+    yahoo = world.sql(QUERY).filter(source="yahoo")
+    assert yahoo.equals(before.filter(source="yahoo"))
+    status, pages, retries, error = world.sql(
+        "SELECT status, pages, retries, error FROM ops.loads WHERE source = 'yahoo' ORDER BY load_id DESC"
+    ).row(0)
+    assert (status, pages, retries) == ("failed", 1, 2)  # the overlap came, the history did not
+    assert error.startswith("yahoo SPY: HTTP 503, the provider is in trouble; run again later (busy); ")
+    assert error.endswith("so no newer bar was stored either, the next run asks again")
+    world.provider.routes["/v8/finance/chart/SPY?"] = good
+    later = FRIDAY + timedelta(hours=1)
+    world.run(later)
+    healed = world.bars(later).filter(source="yahoo")
+    assert healed["close"].to_list() == [world.chart.closes[day] for day in sorted(closes)]
+    assert world.bars(thursday).filter(source="yahoo").height == healed.height - 1  # as of before
+
+
 def test_run_before_the_bell_leaves_no_trace_in_final_rows(
     world: World, tmp_path: Path, provider: Provider
 ) -> None:
