@@ -21,6 +21,7 @@ from flows import spool
 from flows import universe as universes
 from flows.command import complain, exit_code, parser, quietly
 from flows.fetching import ask
+from flows.intake import is_judged_by_next
 from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
@@ -34,6 +35,7 @@ from schemas import ops, raw
 from warehouse.store import Store
 
 CHUNK_DAYS = 365
+DAY = timedelta(days=1)
 Range = tuple[date, date]
 Series = tuple[str, str, str | None]  # source, item, interval
 Show = Callable[[int, int, str], None]  # pieces done, pieces in all, what is being fetched
@@ -87,7 +89,7 @@ def fetch_piece(job: Job, piece: Range, some: list[Request], number: int, runner
     """Fetch, land and load one range of some series."""
     run_id = f"{job.run_id}-{number:04d}"
     asked = [
-        replace(request, since=piece[0], until=piece[1], load_id=f"{run_id}-{n:04d}")
+        replace(request, since=begin(job, piece, request), until=piece[1], load_id=f"{run_id}-{n:04d}")
         for n, request in enumerate(some, start=1)
     ]
     outcomes = [one for outcome in ask(asked, job, runner) for one in (outcome, *outcome.also)]
@@ -95,6 +97,12 @@ def fetch_piece(job: Job, piece: Range, some: list[Request], number: int, runner
         land(outcomes, store, job.zone, run_id, job.now)
         load_landed(store, job.zone)
     return outcomes
+
+
+def begin(job: Job, piece: Range, request: Request) -> date:
+    """The first day to ask for: that of the last bar before, where only the next shows it to be right."""
+    overlap = DAY if is_judged_by_next(request) and piece[0] != job.since else timedelta()
+    return piece[0] - overlap
 
 
 def series(job: Job, assets: list[str]) -> list[Request]:

@@ -29,8 +29,7 @@ def take_in(request: Request, answer: Answer) -> Batch:
         STAMP[request.model](batch, request)
         check_duplicates(batch, request)
         check_schema(batch, request)
-        if request.model is raw.Bars:
-            check_frozen(batch, request)
+        check_frozen(batch, request)
     except (SourceError, pl.exceptions.PolarsError) as error:
         first = str(error).split("\n", 1)[0]
         raise SourceError(f"{request.source} {request.label}: {first}") from error
@@ -101,9 +100,14 @@ def check_schema(batch: Batch, request: Request) -> None:
     )
 
 
+def is_judged_by_next(request: Request) -> bool:
+    """True where only the next bar shows whether one is final, because the market never closes."""
+    return request.model is raw.Bars and request.calendar == "24/7" and request.interval == "1d"
+
+
 def check_frozen(batch: Batch, request: Request) -> None:
     """A 24/7 daily close far from the next day's open was taken while the bar still ran."""
-    if request.calendar != "24/7" or request.interval != "1d":
+    if not is_judged_by_next(request):
         return
     following = pl.col("open").shift(-1).over("symbol", order_by="opened_at")
     is_next = pl.col("opened_at").shift(-1).over("symbol", order_by="opened_at") - pl.col(

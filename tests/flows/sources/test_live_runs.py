@@ -1,15 +1,19 @@
 """Runs against the recorded provider: resumed, restated, before the bell, with a fallback that lies."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import exchanges
 import pytest
+from clock import Clock
 from server import Provider, Said
 from world import FRIDAY, START, World
 from yahoo_server import day_of
 
 from flows.fetching import NothingUsableError
+from flows.sources import policy as policies
+from flows.sources.policy import Policy
 
 QUERY = "SELECT * EXCLUDE (known_at, load_id, is_known_at_assumed) FROM raw.bars ORDER BY ALL"
 
@@ -155,6 +159,30 @@ def test_nothing_at_all_is_told_in_one_line(world: World) -> None:
         world.provider.routes[route] = Said("down", 503)
     with pytest.raises(NothingUsableError, match="no source of ETH and SPY gave anything"):
         world.run(FRIDAY)
+
+
+def test_without_a_network_it_is_told_at_once_and_by_source(
+    world: World, make_policy: Callable[..., Policy], clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        policies.use(make_policy("http://nosuch.invalid")),
+        pytest.raises(
+            NothingUsableError, match="none of 3 providers can be reached; is there a network"
+        ) as told,
+    ):
+        world.run(FRIDAY)
+    assert len(str(told.value)) < 150
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(line.split(" ")[0] for line in lines) == [
+        "asking",
+        "ccxt:coinbaseexchange:",
+        "ccxt:kraken:",
+        "yahoo:",
+    ]
+    assert all("nothing of 1 symbols" in line and "cannot be reached" in line for line in lines[1:])
+    assert sum(clock.slept) < 8
+    ledger = sorted((world.data / "landing" / "ops.loads").rglob("*.parquet"))
+    assert len(ledger) == 1  # the attempts are on record
 
 
 def test_answers_out_of_order_and_twice_are_one_series(world: World) -> None:
