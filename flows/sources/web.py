@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from functools import cache
 
 import httpx
 
@@ -63,7 +64,7 @@ def read(
                 follow_redirects=True,
                 max_redirects=MAX_REDIRECTS,
                 headers=AGENT,
-                verify=ssl.create_default_context(cafile=policy.ca_file) if policy.ca_file else True,
+                verify=trusted(policy.ca_file),
             ) as client,
             client.stream("GET", policy.route(url), params=params) as answer,
         ):
@@ -75,6 +76,12 @@ def read(
         raise endless(what) from error
     except httpx.HTTPError as error:
         raise broken(what, error) from error
+
+
+@cache
+def trusted(ca_file: str | None) -> ssl.SSLContext:
+    """The certificates to trust, read once."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
 
 
 def within(what: str, policy: Policy, pieces: Iterable[bytes]) -> bytes:

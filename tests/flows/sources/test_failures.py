@@ -135,7 +135,7 @@ def test_patience_ends(
     said(case)  # so that markets and crumbs are there, and only the answer itself is slow
     provider.seen.clear()
     provider.routes[case.path] = SLOW[failure](make_good(case))
-    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.2, total_seconds=0.4)
+    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.1, total_seconds=0.2)
     with policies.use(impatient), pytest.raises(SourceError, match="no whole answer in time") as caught:
         fetch(case.request)
     assert caught.value.is_transient
