@@ -173,6 +173,29 @@ def test_last_bar_of_a_piece_is_judged_by_the_next_piece(world: World) -> None:
     assert world.asked("ETH-USD") == []
 
 
+def test_progress_is_a_bar_and_an_artifact(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[float] = []
+
+    def pieces(*given: Any) -> str:
+        *_, show = given
+        for done in (0, 1, 4):
+            show(done, 4, "2026")
+        return "filled"
+
+    monkeypatch.setattr(
+        "prefect.artifacts.create_progress_artifact", lambda **of: told.append(of["progress"])
+    )
+    monkeypatch.setattr(
+        "prefect.artifacts.update_progress_artifact", lambda _, progress: told.append(progress)
+    )
+    monkeypatch.setattr(flow, "fill", pieces)
+    assert flow.backfill.fn(since=date(2026, 3, 2), universe=world.path, data=world.data) == "filled"
+    assert told == [0.0, 0.0, 25.0, 100.0]
+    assert "4/4" in capsys.readouterr().err
+
+
 @unbuilt
 def test_command_line(world: World, provider: Provider, capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["--universe", str(world.path), "--data", str(world.data), "--runner", "plain"]
