@@ -45,7 +45,7 @@ class Task:
 @pytest.fixture(params=[Plain, Prefect])
 def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(Prefect, "_task", lambda *_: Task())
-    monkeypatch.setattr("prefect.futures.as_completed", lambda futures: reversed(futures))
+    monkeypatch.setattr("prefect.futures.as_completed", reversed)
     return request.param()
 
 
