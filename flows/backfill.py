@@ -17,22 +17,25 @@ from prefect import flow
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows import spool
 from flows import universe as universes
 from flows.command import complain, exit_code, parser, quietly
 from flows.fetching import ask
+from flows.intake import is_judged_by_next
 from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer
 from flows.pipeline import finish
-from flows.plan import requests
-from flows.runners import Plain, Prefect, Runner
+from flows.plan import in_panels, requests
+from flows.runners import Plain, Prefect, Runner, few_threads
 from flows.sources import Request
 from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
 from schemas import ops, raw
 from warehouse.store import Store
 
 CHUNK_DAYS = 365
+DAY = timedelta(days=1)
 Range = tuple[date, date]
 Series = tuple[str, str, str | None]  # source, item, interval
 Show = Callable[[int, int, str], None]  # pieces done, pieces in all, what is being fetched
@@ -60,6 +63,7 @@ def fill(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Sho
 def fill_alone(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Show) -> Filled:
     """The backfill, once nobody else writes to the folder."""
     ranges = list(chunks(job.since or FIRST_CANDLE, job.until or job.now.date(), chunk_days))
+    spool.clear(job.zone)
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
         done = covered(store.read(ops.Loads))
@@ -85,7 +89,7 @@ def fetch_piece(job: Job, piece: Range, some: list[Request], number: int, runner
     """Fetch, land and load one range of some series."""
     run_id = f"{job.run_id}-{number:04d}"
     asked = [
-        replace(request, since=piece[0], until=piece[1], load_id=f"{run_id}-{n:04d}")
+        replace(request, since=begin(job, piece, request), until=piece[1], load_id=f"{run_id}-{n:04d}")
         for n, request in enumerate(some, start=1)
     ]
     outcomes = [one for outcome in ask(asked, job, runner) for one in (outcome, *outcome.also)]
@@ -93,6 +97,12 @@ def fetch_piece(job: Job, piece: Range, some: list[Request], number: int, runner
         land(outcomes, store, job.zone, run_id, job.now)
         load_landed(store, job.zone)
     return outcomes
+
+
+def begin(job: Job, piece: Range, request: Request) -> date:
+    """The first day to ask for: that of the last bar before, where only the next shows it to be right."""
+    overlap = DAY if is_judged_by_next(request) and piece[0] != job.since else timedelta()
+    return piece[0] - overlap
 
 
 def series(job: Job, assets: list[str]) -> list[Request]:
@@ -104,8 +114,9 @@ def series(job: Job, assets: list[str]) -> list[Request]:
         if asset.id in assets
     }
     return [
-        request
+        panel
         for request in requests(job.universe, job.run_id, job.now)
+        for panel in in_panels(request)
         if request.is_live
         and request.model in (raw.Bars, raw.Macro)
         and (not assets or (request.source, request.item) in own)
@@ -145,7 +156,7 @@ def is_covered(piece: Range, ranges: list[Range]) -> bool:
     return missing > piece[1]
 
 
-@flow(name="backfill", persist_result=False)
+@flow(name="backfill", persist_result=False, task_runner=few_threads())
 def backfill(
     since: date,
     universe: Path = Path("universe.toml"),

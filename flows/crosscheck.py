@@ -8,7 +8,6 @@ import polars as pl
 from flows.intake import RefusedError
 from flows.ledger import Outcome
 from flows.resume import Known
-from flows.sources import SourceError
 from flows.universe import Universe
 from flows.universe_blocks import AssetSource
 from schemas import raw
@@ -20,21 +19,23 @@ SHARE = 0.95  # of the common bars must agree: a flash crash is no reason, anoth
 class DisagreementError(RefusedError):
     """A fallback's prices are not those of the first source."""
 
-    def __init__(self, outcome: Outcome, first: AssetSource, difference: float, tolerance: float) -> None:
-        """Name both, and by how much they differ."""
-        assert outcome.batch is not None
-        self.batch = outcome.batch
-        SourceError.__init__(
-            self,
-            f"{outcome.request.what}: closes differ from {first.source} {first.symbol} by {difference:.2f} % "
-            f"(tolerance_pct = {tolerance:g}); none were stored, check the symbol and its currency",
-        )
+
+def disagreement(
+    outcome: Outcome, first: AssetSource, difference: float, tolerance: float
+) -> DisagreementError:
+    """An error that names both, and by how much they differ."""
+    error = DisagreementError(
+        f"{outcome.request.what}: closes differ from {first.source} {first.symbol} by {difference:.2f} % "
+        f"(tolerance_pct = {tolerance:g}); none were stored, check the symbol and its currency"
+    )
+    error.part = outcome.part
+    return error
 
 
 def checked(universe: Universe, outcomes: list[Outcome], stored: Known) -> list[Outcome]:
     """The outcomes, with fallbacks that disagree turned into refusals."""
     refused = {
-        id(outcome): replace(outcome, batch=None, error=error)
+        id(outcome): replace(outcome, part=None, error=error)
         for outcome, error in disagreements(universe, outcomes, stored)
     }
     return [refused.get(id(outcome), outcome) for outcome in outcomes]
@@ -53,15 +54,12 @@ def disagreements(
         for source in asset.sources:
             first = next(s for s in asset.sources if alike(s, source))
             outcome = found.get((source.source, source.symbol, source.interval))
-            if first is source or outcome is None or outcome.batch is None:
+            if first is source or outcome is None or outcome.part is None:
                 continue
             theirs = closes(first, found.get((first.source, first.symbol, first.interval)), stored)
-            difference = apart(theirs, outcome.batch.rows)
+            difference = apart(theirs, outcome.part.closes)
             if difference is not None and difference > source.tolerance_pct:
-                yield (
-                    outcome,
-                    DisagreementError(outcome, first, difference, source.tolerance_pct),
-                )
+                yield outcome, disagreement(outcome, first, difference, source.tolerance_pct)
 
 
 def alike(one: AssetSource, other: AssetSource) -> bool:
@@ -73,8 +71,8 @@ def alike(one: AssetSource, other: AssetSource) -> bool:
 
 def closes(source: AssetSource, outcome: Outcome | None, stored: Known) -> pl.DataFrame:
     """What the first source says now, or said last if it does not answer."""
-    if outcome and outcome.batch:
-        return outcome.batch.rows
+    if outcome and outcome.part:
+        return outcome.part.closes
     return stored.bars.filter(source=source.source, symbol=source.symbol, interval=source.interval)
 
 

@@ -1,22 +1,28 @@
 """Ask every source: from where it left off, whole where history was restated, then side by side."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 
+from flows import spool
 from flows.crosscheck import checked
-from flows.intake import take_in
+from flows.intake import RefusedError, take_in
 from flows.job import Job
 from flows.ledger import Outcome, land_attempts, load_landed
 from flows.plan import KINDS, requests
+from flows.progress import Progress
 from flows.resume import Known, is_restated, known, resume
-from flows.runners import Runner
+from flows.runners import Runner, ignore
 from flows.sources import Answer, Request, SourceError, fetch
 from schemas import Table
 from schemas.table import name
 from warehouse.store import Store
+
+Note = Callable[[Request, Outcome | SourceError], None]
 
 
 class NothingUsableError(RuntimeError):
@@ -24,11 +30,16 @@ class NothingUsableError(RuntimeError):
 
 
 def fetched(job: Job, runner: Runner) -> list[Outcome]:
-    """Ask every source; refuse to go on when the study's own pair has no answer at all."""
+    """Ask every source; refuse to go on when the study's own pair has no answer at all.
+
+    What they answer is on disk, in the landing zone's temporary folder, until `land` has landed it.
+    """
+    spool.clear(job.zone)
     stored = stored_before(job)
     wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
     asked = resume(wanted, stored, job.run_id)
-    outcomes = whole_where_restated(ask(asked, job, runner), stored, job, runner)
+    outcomes = ask(asked, job, runner, Progress(asked).note)
+    outcomes = whole_where_restated(outcomes, stored, job, runner)
     outcomes = checked(job.universe, [one for o in outcomes for one in (o, *o.also)], stored)
     refuse_without_pair(job, outcomes)
     return outcomes
@@ -43,32 +54,61 @@ def stored_before(job: Job) -> Known:
         return known(store, job.now)
 
 
-def ask(asked: list[Request], job: Job, runner: Runner) -> list[Outcome]:
-    """One outcome a request, failed or not."""
+def ask(asked: list[Request], job: Job, runner: Runner, note: Note = ignore) -> list[Outcome]:
+    """One outcome a request, failed or not; `note` is told of each as it comes."""
+
+    def done(request: Request, result: Outcome | SourceError) -> None:
+        if isinstance(result, SourceError):
+            forget_frames(result)
+        note(request, result)
+
     return [
-        Outcome(
-            request,
-            job.now,
-            error=answer,
-            seconds=answer.seconds,
-            pages=answer.pages,
-            retries=answer.retries,
-        )
-        if isinstance(answer, SourceError)
-        else answer
-        for request, answer in zip(asked, runner.map(attempt, asked), strict=True)
+        failed(request, job.now, result) if isinstance(result, SourceError) else result
+        for request, result in zip(asked, runner.map(attempt, asked, job.zone, done=done), strict=True)
     ]
 
 
+def failed(request: Request, started: datetime, error: SourceError) -> Outcome:
+    """The outcome of a request that gave nothing."""
+    took = {"seconds": error.seconds, "pages": error.pages, "retries": error.retries}
+    return Outcome(request, started, error=error, **took)  # type: ignore[arg-type]
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of what an error's tracebacks hold: the answer that it was raised over."""
+    while error:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
 def whole_where_restated(outcomes: list[Outcome], stored: Known, job: Job, runner: Runner) -> list[Outcome]:
-    """The outcomes; a source that restated what is stored is asked for its whole history instead."""
+    """The outcomes; a source that restated what is stored is asked for its whole history instead.
+
+    If that fails, its newer bars are left too: beside bars of the old basis they would make a jump that never
+    was. What is stored stays as it is, so the next run sees the restatement again and asks again.
+    """
     again = {
         n: replace(outcome.request, since=job.since)
         for n, outcome in enumerate(outcomes)
-        if outcome.batch and is_restated(outcome.request, outcome.batch.rows, stored)
+        if outcome.part and is_restated(outcome.request, outcome.part, stored)
     }
-    whole = dict(zip(again, ask(list(again.values()), job, runner), strict=True))
-    return [whole.get(n, outcome) for n, outcome in enumerate(outcomes)]
+    asked = list(again.values())
+    whole = dict(zip(again, ask(asked, job, runner, Progress(asked).note), strict=True))
+    return [after(outcome, whole[n]) if n in whole else outcome for n, outcome in enumerate(outcomes)]
+
+
+def after(first: Outcome, whole: Outcome) -> Outcome:
+    """The second of two attempts, with what both took; a failure says what was left because of it."""
+    if whole.error:
+        left = "its history was restated and is needed whole, so no newer bar was stored either"
+        whole.error.args = (f"{whole.error}; {left}, the next run asks again",)
+    return replace(
+        whole,
+        started_at=first.started_at,
+        seconds=first.seconds + whole.seconds,
+        pages=first.pages + whole.pages,
+        retries=first.retries + whole.retries,
+    )
 
 
 def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
@@ -83,46 +123,71 @@ def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
         one for one in outcomes if (one.request.source, one.request.item, one.request.interval) in pair
     ]
     is_other = bool(outcomes) and not of_pair and job.only != KINDS
-    if not is_other and not any(outcome.batch for outcome in of_pair):
+    if not is_other and not any(outcome.part for outcome in of_pair):
         land_attempts(outcomes, job.zone, job.run_id)
-        reasons = "; ".join(dict.fromkeys(str(outcome.error) for outcome in of_pair))
+        spool.clear(job.zone)
         raise NothingUsableError(
-            f"no source of {study.target} and {study.benchmark} gave anything, nothing was changed: {reasons}"
+            f"no source of {study.target} and {study.benchmark} gave anything, nothing was changed: "
+            f"{why(outcomes, of_pair)}"
         )
 
 
-def attempt(request: Request) -> Outcome:
-    """Fetch and check one request.
+def why(outcomes: list[Outcome], of_pair: list[Outcome]) -> str:
+    """The reasons of the pair's sources, or one question where no provider at all could be reached."""
+    live = [outcome for outcome in outcomes if outcome.request.is_live]
+    if live and all(outcome.error and outcome.error.is_unreachable for outcome in live):
+        return (
+            f"none of {len({o.request.source for o in live})} providers can be reached; is there a network?"
+        )
+    return "; ".join(dict.fromkeys(str(outcome.error) for outcome in of_pair))
+
+
+def attempt(request: Request, zone: Path) -> Outcome:
+    """Fetch and check one request; its rows wait on disk.
 
     Raises:
         SourceError: if the source gave nothing that may be stored.
+        LandingError: if the disk refuses.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     answer = None
     try:
         answer = fetch(request)
-        batch = take_in(request, answer)
+        part = spool.keep(take_in(request, answer), request, zone)
     except SourceError as error:
         error.seconds = time.perf_counter() - clock
         if answer:
             error.pages, error.retries = answer.pages, answer.retries
+        keep_refused(error, request, zone)
         raise
     return Outcome(
         request,
         started,
-        batch,
+        part,
         seconds=time.perf_counter() - clock,
         pages=answer.pages,
         retries=answer.retries,
         note=answer.note,
-        also=tuple(beside(request, started, *other) for other in answer.others.items() if other[1].height),
+        also=tuple(
+            beside(request, started, zone, *other) for other in answer.others.items() if other[1].height
+        ),
     )
 
 
-def beside(request: Request, started: datetime, model: type[Table], rows: pl.DataFrame) -> Outcome:
+def beside(
+    request: Request, started: datetime, zone: Path, model: type[Table], rows: pl.DataFrame
+) -> Outcome:
     """What came along for another table, checked on its own: its faults do not cost the request its rows."""
     own = replace(request, model=model, interval=None, load_id=f"{request.load_id}-{name(model)}")
     try:
-        return Outcome(own, started, take_in(own, Answer(rows)))
+        return Outcome(own, started, spool.keep(take_in(own, Answer(rows)), own, zone))
     except SourceError as error:
+        keep_refused(error, own, zone)
+        forget_frames(error)
         return Outcome(own, started, error=error)
+
+
+def keep_refused(error: SourceError, request: Request, zone: Path) -> None:
+    """What was refused as a whole waits on disk too."""
+    if isinstance(error, RefusedError) and error.batch:
+        error.part, error.batch = spool.keep(error.batch, request, zone), None

@@ -6,6 +6,7 @@ import polars as pl
 
 from flows.batch import FIGURES, Batch
 from flows.sources import Answer, Request, SourceError
+from flows.spool import Part
 from flows.stamps import STAMP
 from schemas import raw
 from schemas.table import Instant, culprit, failures, key, polars_schema
@@ -28,28 +29,32 @@ def take_in(request: Request, answer: Answer) -> Batch:
         STAMP[request.model](batch, request)
         check_duplicates(batch, request)
         check_schema(batch, request)
-        if request.model is raw.Bars:
-            check_frozen(batch, request)
+        check_frozen(batch, request)
     except (SourceError, pl.exceptions.PolarsError) as error:
         first = str(error).split("\n", 1)[0]
         raise SourceError(f"{request.source} {request.label}: {first}") from error
     allowed = max(FEW_BAD_ROWS, MAX_BAD_SHARE * answer.rows.height)
     if batch.bad > allowed or (batch.bad and batch.rows.is_empty()):
-        raise RefusedError(request, batch)
+        raise refusal(request, batch)
     return batch
 
 
 class RefusedError(SourceError):
-    """Too much of a batch is bad to believe the rest."""
+    """Too much of a batch is bad to believe the rest; `batch` is all of it, until it is spooled as `part`."""
 
-    def __init__(self, request: Request, batch: Batch) -> None:
-        """Name the source, the share and the commonest check."""
-        self.batch = batch
-        worst = pl.concat(batch.refused)["check_name"].value_counts(sort=True)["check_name"][0]
-        super().__init__(
-            f"{request.source} {request.label}: {batch.bad} of {batch.delivered.height} rows are bad "
-            f"(most fail {worst}); none were stored, see ops.quarantine"
-        )
+    batch: Batch | None = None
+    part: Part | None = None
+
+
+def refusal(request: Request, batch: Batch) -> RefusedError:
+    """An error that names the source, the share and the commonest check."""
+    worst = pl.concat(batch.refused)["check_name"].value_counts(sort=True)["check_name"][0]
+    error = RefusedError(
+        f"{request.source} {request.label}: {batch.bad} of {batch.delivered.height} rows are bad "
+        f"(most fail {worst}); none were stored, see ops.quarantine"
+    )
+    error.batch = batch
+    return error
 
 
 def check_duplicates(batch: Batch, request: Request) -> None:
@@ -95,9 +100,14 @@ def check_schema(batch: Batch, request: Request) -> None:
     )
 
 
+def is_judged_by_next(request: Request) -> bool:
+    """True where only the next bar shows whether one is final, because the market never closes."""
+    return request.model is raw.Bars and request.calendar == "24/7" and request.interval == "1d"
+
+
 def check_frozen(batch: Batch, request: Request) -> None:
     """A 24/7 daily close far from the next day's open was taken while the bar still ran."""
-    if request.calendar != "24/7" or request.interval != "1d":
+    if not is_judged_by_next(request):
         return
     following = pl.col("open").shift(-1).over("symbol", order_by="opened_at")
     is_next = pl.col("opened_at").shift(-1).over("symbol", order_by="opened_at") - pl.col(

@@ -1,20 +1,20 @@
 """What a run brought: new versions, refused rows and one ledger line per attempt, landed and then loaded."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import polars as pl
 
-from flows.batch import Batch, quarantine
+from flows import spool
 from flows.intake import RefusedError
 from flows.sources import Request, SourceError
-from flows.versions import new_versions
+from flows.spool import Part
+from flows.versions import LISTS, new_versions, removed
 from schemas import TABLES, Table, ops
-from schemas.table import key, name, polars_schema
+from schemas.table import conform, key, name, polars_schema
 from warehouse import landing
 from warehouse.boundary import boundary
 from warehouse.integrity import refuse_mismatch
@@ -30,7 +30,7 @@ class Outcome:
 
     request: Request
     started_at: datetime
-    batch: Batch | None = None
+    part: Part | None = None
     error: SourceError | None = None
     seconds: float = 0.0
     pages: int = 0
@@ -44,9 +44,9 @@ class Outcome:
         return name(self.request.model)
 
     @property
-    def seen(self) -> Batch | None:
-        """The batch, also where it was refused as a whole."""
-        return self.error.batch if isinstance(self.error, RefusedError) else self.batch
+    def seen(self) -> Part | None:
+        """What came, also where it was refused as a whole."""
+        return self.error.part if isinstance(self.error, RefusedError) else self.part
 
 
 def land(outcomes: list[Outcome], store: Store, zone: Path, run_id: str, loaded_at: datetime) -> list[Path]:
@@ -55,21 +55,18 @@ def land(outcomes: list[Outcome], store: Store, zone: Path, run_id: str, loaded_
     The ledger comes last, so that it never tells of rows that were not landed.
     """
     landing.sweep(zone)
-    files, counts = [], []
-    for model in dict.fromkeys(outcome.request.model for outcome in outcomes):
-        news = versions(
-            [o for o in outcomes if o.batch and o.request.model is model], model, store, loaded_at
-        )
-        counts.append(
-            news.group_by("load_id").agg(new=pl.col("is_new").sum(), revised=(~pl.col("is_new")).sum())
-        )
-        for (provider,), rows in news.group_by(
-            pl.col("source").str.split(":").list.first().alias("provider")
-        ):
-            files.append(landing.land(rows.drop("is_new"), model, str(provider), run_id, zone))
-    by_load = {load_id: (new, revised) for load_id, new, revised in pl.concat(counts).iter_rows()}
-    known = store.read(ops.Quarantine)["quarantine_id"]
-    return files + land_attempts(outcomes, zone, run_id, by_load, known)
+    files, counts = [], Counts()
+    parts: dict[tuple[type[Table], str], list[Part]] = {}
+    for outcome in outcomes:
+        if outcome.part:
+            provider = outcome.request.source.partition(":")[0]
+            parts.setdefault((outcome.request.model, provider), []).append(outcome.part)
+    for (model, provider), some in parts.items():
+        news = versions(some, model, store, loaded_at, counts)
+        files.append(landing.land(news, model, provider, run_id, zone))
+    files += land_attempts(outcomes, zone, run_id, counts, store)
+    spool.clear(zone)
+    return [path for path in files if path]
 
 
 def land_attempts(
@@ -77,8 +74,8 @@ def land_attempts(
     zone: Path,
     run_id: str,
     counts: Mapping[str, tuple[int, int]] = MappingProxyType({}),
-    known: Collection[str] = (),
-) -> list[Path]:
+    store: Store | None = None,
+) -> list[Path | None]:
     """Land the refused rows that are not in quarantine yet, and one ledger line per attempt.
 
     Args:
@@ -86,36 +83,60 @@ def land_attempts(
         zone: The landing zone.
         run_id: The run.
         counts: New and revised rows by load id.
-        known: Quarantine ids that are stored.
+        store: Where quarantined rows are known already.
     """
-    files = []
-    frames = [quarantine(outcome.seen, outcome.request) for outcome in outcomes if outcome.seen]
-    refused = pl.concat([pl.DataFrame(schema=polars_schema(ops.Quarantine)), *frames]).unique("quarantine_id")
-    refused = refused.filter(~pl.col("quarantine_id").is_in(list(known))).sort("load_id", "quarantine_id")
-    if refused.height:
-        files.append(landing.land(refused, ops.Quarantine, OWN, run_id, zone))
     lines = [
         ledger_line(outcome, *counts.get(outcome.request.load_id, (0, 0)), run_id) for outcome in outcomes
     ]
     ledger = pl.DataFrame(lines, schema=polars_schema(ops.Loads), orient="row")
-    return [*files, landing.land(ledger, ops.Loads, OWN, run_id, zone)]
+    return [
+        landing.land(refused(outcomes, store), ops.Quarantine, OWN, run_id, zone),
+        landing.land(ledger, ops.Loads, OWN, run_id, zone),
+    ]
 
 
-def versions(outcomes: list[Outcome], model: type[Table], store: Store, loaded_at: datetime) -> pl.DataFrame:
-    """The new versions for one raw table, of all sources at once."""
+def refused(outcomes: list[Outcome], store: Store | None) -> Iterator[pl.DataFrame]:
+    """The refused rows that are not in quarantine, an attempt at a time."""
+    for outcome in outcomes:
+        rows = outcome.seen.refused if outcome.seen else None
+        if rows is not None:
+            fresh = store.lacking(ops.Quarantine, rows) if store else rows
+            if fresh.height:
+                yield conform(fresh.lazy(), ops.Quarantine).collect().sort("quarantine_id")
+
+
+class Counts(dict[str, tuple[int, int]]):
+    """New and revised rows by load id."""
+
+    def add(self, news: pl.DataFrame) -> None:
+        """Count the rows of a group; a load may have rows in one only."""
+        found = news.group_by("load_id").agg(pl.col("is_new").sum(), revised=(~pl.col("is_new")).sum())
+        self.update({load_id: (new, revised) for load_id, new, revised in found.iter_rows()})
+
+
+def versions(
+    parts: list[Part], model: type[Table], store: Store, loaded_at: datetime, counts: Counts
+) -> Iterator[pl.DataFrame]:
+    """The new versions for one raw table, a group of parts at a time; they are counted as they go."""
     empty = pl.DataFrame(schema=polars_schema(model))
-    batches = [outcome.batch for outcome in outcomes if outcome.batch]
-    if not batches:
-        return empty.with_columns(is_new=pl.lit(value=True))
-    rows = pl.concat([batch.rows for batch in batches])
-    frozen = pl.concat([empty, *(b.frozen.select(empty.columns) for b in batches if b.frozen.height)])
-    stored = store.versions_of(model, sorted({outcome.request.source for outcome in outcomes}))
-    return new_versions(model, rows, frozen, stored, loaded_at)
+    about = list(LISTS.get(model) or (column for column in key(model) if column != "known_at"))
+    for group in spool.groups(parts):
+        rows = pl.concat([part.rows for part in group])
+        found = [part.frozen for part in group]
+        frozen = pl.concat([empty, *(some.select(empty.columns) for some in found if some.height)])
+        stored = store.versions_of(model, pl.concat([some.select(about) for some in (rows, frozen)]))
+        if model in LISTS:  # a row that was refused may be a member's: then nobody is taken off the list
+            whole = [part.rows.select(empty.columns) for part in group if not part.bad]
+            frozen = removed(model, pl.concat([empty, *whole]), stored)
+        news = new_versions(model, rows, frozen, stored, loaded_at)
+        counts.add(news)
+        if news.height:
+            yield news.drop("is_new")
 
 
 def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[str, object]:
     """One line of the ledger."""
-    request, batch = outcome.request, outcome.seen
+    request, part = outcome.request, outcome.seen
     status = "loaded" if new or revised else "unchanged"
     if outcome.error:
         status = "refused" if isinstance(outcome.error, RefusedError) else "failed"
@@ -130,11 +151,11 @@ def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[s
         "until_on": request.until,
         "started_at": outcome.started_at,
         "status": status,
-        "rows_fetched": batch.delivered.height if batch else 0,
+        "rows_fetched": part.delivered if part else 0,
         "rows_new": new,
         "rows_revised": revised,
-        "rows_running": batch.running if batch else 0,
-        "rows_quarantined": batch.bad if batch else 0,
+        "rows_running": part.running if part else 0,
+        "rows_quarantined": part.bad if part else 0,
         "pages": outcome.pages,
         "retries": outcome.retries,
         "seconds": outcome.seconds,
@@ -155,37 +176,34 @@ def load_landed(store: Store, zone: Path) -> int:
     known = set(store.read(ops.Landed)["path"])
     pending = [file for file in landing.landed(zone) if file.path not in known]
     for file in pending:
-        rows = not_stored(landing.read(file, zone), file, zone, known, store)
-        mark = pl.DataFrame(
-            [(file.path, name(file.model), file.sha256, rows.height)], polars_schema(ops.Landed), orient="row"
-        )
-        store.transact(partial(load, store, file.model, rows, mark), partial(owners, file.model, rows))
-        boundary("loaded")
+        load_file(file, store, zone, known)
     if pending:
         store.append(ops.Loads, recovered(store))
     return len(pending)
 
 
-def load(store: Store, model: type[Table], rows: pl.DataFrame, mark: pl.DataFrame) -> None:
-    """Rows and the mark of the file that brought them, which belong into one transaction."""
-    store.append(model, rows)
-    boundary("loading")
-    store.append(ops.Landed, mark)
+def load_file(file: landing.Landed, store: Store, zone: Path, known: Collection[str]) -> None:
+    """Load a landed file piece by piece, and its mark, in one transaction.
 
-
-def not_stored(
-    rows: pl.DataFrame, file: landing.Landed, zone: Path, known: Collection[str], store: Store
-) -> pl.DataFrame:
-    """The rows of a landed file that the warehouse lacks; its mark counts these, so that marks add up.
-
-    Some are there where a compacted file replaces loaded ones, or where a row was refused more than once.
+    The mark counts the rows that the warehouse lacked, so that marks add up: some are there where a compacted
+    file replaces loaded ones, or where a row was refused more than once.
     """
     of_key = key(file.model)
-    if file.model is ops.Quarantine:
-        rows = rows.unique(of_key, keep="first", maintain_order=True)
-    elif not set(landing.replaced(zone / file.path)) & set(known):
-        return rows
-    return rows.join(store.read(file.model), on=of_key, how="anti", nulls_equal=True)
+    is_news = file.model is not ops.Quarantine and not set(landing.replaced(zone / file.path)) & set(known)
+
+    def write() -> None:
+        count = 0
+        for piece in landing.pieces(file, zone):
+            once = piece if is_news else piece.unique(of_key, keep="first", maintain_order=True)
+            rows = once if is_news else store.lacking(file.model, once)
+            store.append(file.model, rows)
+            count += rows.height
+        boundary("loading")
+        mark = (file.path, name(file.model), file.sha256, count)
+        store.append(ops.Landed, pl.DataFrame([mark], polars_schema(ops.Landed), orient="row"))
+
+    store.transact(write, lambda: owners(file.model, landing.distinct(file, zone, of_key[:2])))
+    boundary("loaded")
 
 
 def recovered(store: Store) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from flows.universe import Universe
 from flows.universe_blocks import Breadth, Feed, Macro
 from schemas import raw
 
-PANEL = 200  # members of an index in one request, each panel one line of the ledger
+PANEL = 20  # members of an index in one request, as many as Yahoo answers for at once
 
 
 KINDS = ("crypto", "exchange", "macro", "events", "snapshot")
@@ -103,7 +103,7 @@ def of_breadth(universe: Universe, breadth: Breadth, now: datetime) -> Iterator[
 
 
 def of_prices(universe: Universe, breadth: Breadth, membership: Request) -> Iterator[Request]:
-    """The prices of all that ever were members, many in a request; an unreadable file is told once."""
+    """The prices of all that ever were members, as one request; an unreadable file is told once."""
     try:
         symbols = members(membership)
     except SourceError:  # the membership's own request says so
@@ -111,8 +111,16 @@ def of_prices(universe: Universe, breadth: Breadth, membership: Request) -> Iter
     panel = of_panel(universe, breadth, membership.now)
     own = {s.symbol for asset in universe.asset for s in asset.sources if s.source == panel.source}
     others = tuple(symbol for symbol in symbols if symbol not in own)  # an asset has its own request
-    for at in range(0, len(others), PANEL):
-        yield replace(panel, items=others[at : at + PANEL])
+    if others:
+        yield replace(panel, items=others)
+
+
+def in_panels(request: Request) -> Iterator[Request]:
+    """A request for many symbols as several, each one answer and one line of the ledger."""
+    if not request.items:
+        yield request
+    for at in range(0, len(request.items), PANEL):
+        yield replace(request, items=request.items[at : at + PANEL])
 
 
 def of_panel(universe: Universe, breadth: Breadth, now: datetime) -> Request:

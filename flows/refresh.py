@@ -19,13 +19,13 @@ from flows.job import Job
 from flows.lakes import lake
 from flows.pipeline import Run
 from flows.plan import KINDS
-from flows.runners import Plain, Prefect
+from flows.runners import Plain, Prefect, few_threads
 from flows.summary import show
 
 Kind = Literal["crypto", "exchange", "macro", "events", "snapshot"]
 
 
-@flow(name="refresh", persist_result=False)
+@flow(name="refresh", persist_result=False, task_runner=few_threads())
 def refresh(
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),

@@ -6,7 +6,9 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from flows.plan import in_panels
 from flows.sources import Request
+from flows.spool import Part
 from schemas import raw
 from schemas.table import polars_schema
 from warehouse.store import Store
@@ -33,11 +35,12 @@ class Known:
 
 def known(store: Store, now: datetime) -> Known:
     """What is in force now, as far back as the overlap."""
-    bars = store.newest(raw.Bars, now).filter(pl.col("close").is_not_null())
+    widest = max(OVERLAP.values())
+    bars = store.recent(raw.Bars, now, 2 * widest).filter(pl.col("close").is_not_null())
     age = pl.col("opened_at").max().over(OF_BAR) - pl.col("opened_at")
     events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind") != "meeting")
     decided = events.group_by("source").agg(pl.col("released_at").max().dt.date())
-    return Known(bars.filter(age <= max(OVERLAP.values())), dict(decided.iter_rows()))
+    return Known(bars.filter(age <= widest), dict(decided.iter_rows()))
 
 
 def resume(wanted: list[Request], stored: Known, run_id: str) -> list[Request]:
@@ -54,7 +57,7 @@ def resumed(request: Request, stored: Known) -> Iterator[Request]:
     """
     overlap = OVERLAP[request.interval]
     if not request.is_live or request.since or request.model not in (raw.Bars, raw.PolicyEvents):
-        yield request
+        yield from in_panels(request)
     elif request.model is raw.PolicyEvents:
         day = stored.decided.get(request.source)
         yield replace(request, since=day and day - overlap)
@@ -66,25 +69,25 @@ def resumed(request: Request, stored: Known) -> Iterator[Request]:
 
 
 def resumed_panel(request: Request, last: dict[str, date], overlap: timedelta) -> Iterator[Request]:
-    """Up to three requests: symbols that are up to date, that stayed behind, and that are new."""
+    """Requests for the symbols that are up to date, that stayed behind, and that are new, some at a time."""
     newest = max(last.values(), default=date.min)
     groups: dict[str, list[str]] = {"current": [], "behind": [], "new": []}
     for symbol in request.items:
         is_current = symbol in last and newest - last[symbol] <= overlap
         groups["new" if symbol not in last else "current" if is_current else "behind"].append(symbol)
     for symbols in groups.values():
-        day = min((last[symbol] for symbol in symbols if symbol in last), default=None)
-        if symbols:
-            yield replace(request, items=tuple(symbols), since=day and day - overlap)
+        for panel in in_panels(replace(request, items=tuple(symbols))) if symbols else ():
+            day = min((last[symbol] for symbol in panel.items if symbol in last), default=None)
+            yield replace(panel, since=day and day - overlap)
 
 
-def is_restated(request: Request, rows: pl.DataFrame, stored: Known) -> bool:
+def is_restated(request: Request, part: Part, stored: Known) -> bool:
     """Whether a stored close or adjusted close of the overlap is another now: a dividend, a split, a repair.
 
     Then every bar before may be another too, and the whole history is asked for, so that versions are added.
     """
     if not request.is_live or request.model is not raw.Bars or request.since is None:
         return False
-    both = rows.join(stored.bars, on=[*OF_BAR, "opened_at"], suffix="_stored")
+    both = part.rows.join(stored.bars, on=[*OF_BAR, "opened_at"], suffix="_stored")
     moved = [(pl.col(c) / pl.col(f"{c}_stored") - 1).abs() > SAME for c in ("close", "adj_close")]
     return both.filter(pl.any_horizontal(moved)).height > 0

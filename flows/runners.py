@@ -8,7 +8,12 @@ from flows.sources import SourceError
 
 A = TypeVar("A")
 B = TypeVar("B")
-THREADS = 4
+Done = Callable[[A, B | SourceError], None]
+THREADS = 4  # answers that are on their way at once, and so in memory
+
+
+def ignore(item: Any, result: Any) -> None:
+    """Nobody wants to know."""
 
 
 class Runner(Protocol):
@@ -17,8 +22,17 @@ class Runner(Protocol):
     def call(self, step: Callable[..., B], *arguments: Any) -> B:
         """Run a step; what it raises goes through."""
 
-    def map(self, step: Callable[[A], B], items: Iterable[A]) -> list[B | SourceError]:
-        """Run a step for each item, in their order; a source that fails is its own result."""
+    def map(
+        self, step: Callable[..., B], items: Iterable[A], *shared: Any, done: Done[A, B] = ignore
+    ) -> list[B | SourceError]:
+        """Run a step for each item, in their order; a source that fails is its own result.
+
+        Args:
+            step: Called with an item and what all share.
+            items: The items.
+            shared: What all share.
+            done: Told of each item and its result as soon as it is there, in any order, from any thread.
+        """
 
 
 class Plain:
@@ -28,38 +42,49 @@ class Plain:
         """Call it."""
         return step(*arguments)
 
-    def map(self, step: Callable[[A], B], items: Iterable[A]) -> list[B | SourceError]:
+    def map(
+        self, step: Callable[..., B], items: Iterable[A], *shared: Any, done: Done[A, B] = ignore
+    ) -> list[B | SourceError]:
         """Call it for each item on a few threads."""
 
         def attempt(item: A) -> B | SourceError:
+            result: B | SourceError
             try:
-                return step(item)
+                result = step(item, *shared)
             except SourceError as error:
-                return error
+                result = error
+            done(item, result)
+            return result
 
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(attempt, items))
 
 
 class Prefect:
-    """Each step is a task of the running flow: seen, timed and, for fetches that may heal, retried."""
+    """Each step is a task of the running flow: seen and timed. None is retried here.
+
+    What may heal is asked again by the request policy, which knows the answer, its `Retry-After` and the
+    rate; a second layer above it would multiply the requests.
+    """
 
     def call(self, step: Callable[..., B], *arguments: Any) -> B:
         """Run it as one task."""
         result: B = self._task(step)(*arguments)
         return result
 
-    def map(self, step: Callable[[A], B], items: Iterable[A]) -> list[B | SourceError]:
+    def map(
+        self, step: Callable[..., B], items: Iterable[A], *shared: Any, done: Done[A, B] = ignore
+    ) -> list[B | SourceError]:
         """Run it as one task an item."""
-        retried = self._task(step).with_options(
-            retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=may_heal
-        )
-        futures = retried.map(list(items))
-        outcomes: list[B | SourceError] = [future.result(raise_on_failure=False) for future in futures]
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, SourceError):
-                raise outcome
-        return outcomes
+        from prefect import unmapped
+        from prefect.futures import as_completed
+
+        asked = list(items)
+        futures = self._task(step).map(asked, *(unmapped(one) for one in shared))
+        of_future = {id(future): item for future, item in zip(futures, asked, strict=True)}
+        for future in as_completed(list(futures)):
+            done(of_future[id(future)], result_of(future))
+        return [result_of(future) for future in futures]
 
     @staticmethod
     def _task(step: Callable[..., Any]) -> Any:
@@ -69,7 +94,16 @@ class Prefect:
         return task(cache_policy=NO_CACHE)(step)
 
 
-def may_heal(task: Any, run: Any, state: Any) -> bool:  # noqa: ARG001 - Prefect's signature
-    """Only a failure that its source calls transient is worth another try."""
-    outcome = state.result(raise_on_failure=False)
-    return isinstance(outcome, SourceError) and outcome.is_transient
+def few_threads() -> Any:
+    """Prefect's own threads, as few as the plain runner's; by default it starts one for every task."""
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    return ThreadPoolTaskRunner(max_workers=THREADS)
+
+
+def result_of(future: Any) -> Any:
+    """What a task gave, or the failure of its source; any other failure is raised."""
+    found = future.result(raise_on_failure=False)
+    if isinstance(found, BaseException) and not isinstance(found, SourceError):
+        raise found
+    return found

@@ -141,6 +141,7 @@ def stamp_constituents(batch: Batch, request: Request) -> None:
         .with_columns(first_at=end_of_day(pl.col("as_of_on")))
     )
     to_numbers(batch, FIGURES[raw.Constituents])
+    batch.refuse(pl.col("weight_pct").is_null(), "has_weight", "weight_pct")
     batch.refuse(pl.col("as_of_on").is_null(), "readable_time", about)
     batch.refuse(pl.col("as_of_on") > request.now.date(), "not_in_the_future", about)
 

@@ -80,9 +80,9 @@ def source_table(run: "Run") -> Table:
             Text(source),
             target,
             str(len(outcomes)),
-            f"{sum(batch.delivered.height for batch in seen):,}",
-            str(sum(batch.running for batch in seen)),
-            str(sum(batch.bad for batch in seen)),
+            f"{sum(part.delivered for part in seen):,}",
+            str(sum(part.running for part in seen)),
+            str(sum(part.bad for part in seen)),
             str(sum(outcome.error is not None for outcome in outcomes)),
         )
     return table

@@ -5,10 +5,13 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from flows.batch import FIGURES
-from schemas import Table
+from schemas import Table, raw
 from schemas.table import Instant, key, polars_schema
 
 TICK = timedelta(microseconds=1)
+LISTS: dict[type[Table], tuple[str, ...]] = {  # told as a whole: what a new word on one lacks is out
+    raw.Constituents: ("source", "index_id", "as_of_on")
+}
 
 
 def new_versions(
@@ -24,7 +27,8 @@ def new_versions(
         model: The raw table.
         rows: Checked rows in the table's shape, with `first_at` and `said_at`; `is_known_at_assumed` is true
             for recorded ones.
-        frozen: Bars that the next bar has shown to be wrong, in the same shape.
+        frozen: Rows that are wrong by now, in the same shape: bars that the next bar has shown to be, members
+            that a corrected list lacks.
         stored: Every stored version of the sources in `rows`, in the table's shape.
         loaded_at: The instant of the load.
     """
@@ -36,6 +40,8 @@ def new_versions(
         )
     shape = [*polars_schema(model), "is_new"]
     once = rows.unique([*about, "said_at"], keep="first", maintain_order=True)  # two requests may bring a row
+    if model in LISTS:
+        once = dated_by_load(once, stored, LISTS[model])
     beside = once.join(heads(stored, about, figures), on=about, how="left")
     is_contested = (
         (pl.col("versions") > 1).fill_null(value=False)
@@ -49,7 +55,7 @@ def new_versions(
     )
     news = [
         alone.with_columns(is_new=pl.col("versions").is_null()).filter(differs(figures) | pl.col("is_new")),
-        chained(corrected(several, stored, about, figures), stored, about, figures),
+        chained(corrected(several, stored, about, figures), stored, about, figures, model),
         withdrawals(frozen, stored, about, figures, loaded_at),
     ]
     return pl.concat(frame.select(shape) for frame in news).sort(*about, "known_at")
@@ -100,9 +106,13 @@ def corrected(
 
 
 def chained(
-    incoming: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str]
+    incoming: pl.DataFrame,
+    stored: pl.DataFrame,
+    about: list[str],
+    figures: list[str],
+    model: type[Table],
 ) -> pl.DataFrame:
-    """Rows that differ from the version in force at their own instant."""
+    """Rows that differ from the version in force at their own instant; a bad bar never comes back."""
     before = stored.join(incoming.select(about).unique(), on=about, how="semi")
     chain = pl.concat(
         [
@@ -115,6 +125,8 @@ def chained(
         pl.col("is_incoming") & (pl.col("is_new") | pl.col("is_changed"))
     )
     news = incoming.join(fresh.select(*about, "known_at", "is_new"), on=[*about, "known_at"])
+    if model in LISTS:
+        return news
     newest = before.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
     withdrawn = newest.filter(pl.all_horizontal(pl.col(figures).is_null())).select(about)
     again = before.join(withdrawn, on=about, how="semi").select(*about, *figures)  # found wrong already
@@ -124,7 +136,7 @@ def chained(
 def withdrawals(
     frozen: pl.DataFrame, stored: pl.DataFrame, about: list[str], figures: list[str], loaded_at: datetime
 ) -> pl.DataFrame:
-    """Versions without figures for stored bars that the next bar has shown to be wrong."""
+    """Versions without figures for stored rows that are wrong by now."""
     wrong = frozen.select(*about, *figures, pl.col("load_id").alias("found_by"))
     suspects = stored.join(wrong, on=about, how="semi")
     newest = suspects.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
@@ -135,3 +147,28 @@ def withdrawals(
         load_id=pl.col("found_by"),
         is_new=pl.lit(value=False),
     )
+
+
+def dated_by_load(rows: pl.DataFrame, stored: pl.DataFrame, of_list: tuple[str, ...]) -> pl.DataFrame:
+    """Rows of which none is assumed to be known from its list's own day if that list was learned before."""
+    known = stored.select(of_list).unique().with_columns(is_known_list=pl.lit(value=True))
+    marked = rows.join(known, on=of_list, how="left", maintain_order="left")
+    is_first = pl.col("is_known_at_assumed") & pl.col("is_known_list").is_null()
+    return marked.with_columns(is_known_at_assumed=is_first).drop("is_known_list")
+
+
+def removed(model: type[Table], whole: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Stored rows in force that a list of the same source, index and day no longer has, with its load.
+
+    Args:
+        model: A table of lists.
+        whole: Rows of lists that came whole.
+        stored: Every stored version of these lists.
+    """
+    about = [column for column in key(model) if column != "known_at"]
+    of_list = list(LISTS[model])
+    newest = stored.filter(pl.col("known_at") == pl.col("known_at").max().over(about))
+    in_force = newest.filter(~pl.all_horizontal(pl.col(FIGURES[model]).is_null())).drop("load_id")
+    by = whole.select(*of_list, "load_id").unique(of_list)
+    gone = in_force.join(whole, on=about, how="anti").join(by, on=of_list)
+    return gone.select(stored.columns)

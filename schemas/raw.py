@@ -102,7 +102,12 @@ class Constituents(Table):
     as_of_on: pl.Date = field("Date of the holdings")
     symbol: pl.String
     known_at: Instant
-    weight_pct: pl.Float64 = number("Weight in the fund", "percent", ge=0, le=100)
+    weight_pct: pl.Float64 = number(
+        "Weight in the fund; null where a corrected list of the date lacks the member",
+        "percent",
+        ge=0,
+        le=100,
+    )
     load_id: pl.String
 
     class Config:

@@ -96,7 +96,9 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
 def membership(constituents: Frame, index_id: str, days: pl.Series) -> tuple[pl.DataFrame, Flags]:
     """Tickers of the lists of an index, and whether each was a member: shape (tickers, sessions)."""
     lists = constituents.filter(
-        (pl.col("index_id") == index_id) & pl.col("symbol").str.contains(MEMBER)
+        (pl.col("index_id") == index_id)
+        & pl.col("symbol").str.contains(MEMBER)
+        & pl.col("weight_pct").is_not_null()  # else a corrected list took it off
     ).select("symbol", "as_of_on")
     listed = lists.unique().collect()
     dates = listed["as_of_on"].unique().sort()

@@ -34,6 +34,7 @@ def compact(zone: Path, now: datetime) -> list[str]:
         frame = pl.concat([read(file, zone) for file in files]).sort(key(model))
         replaces = [old for file in files for old in (*replaced(zone / file.path), file.path)]
         path = land(frame, model, provider, f"{COMPACTED}{month}", zone, replaces)
+        assert path is not None, "a frame makes a file"
         new = Landed(str(path.relative_to(zone)), model, path.stem.rpartition("-")[2])
         refuse_difference(read(new, zone), frame, new)
         boundary("compacted")

@@ -8,7 +8,9 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +23,7 @@ from warehouse.boundary import boundary
 
 REPLACES = "comove.replaces"
 COMPACTED = "month="
+PIECE = 100_000  # rows that are held in memory at once
 NAME = re.compile(r"[a-z_]+\.[a-z_]+/[^/.][^/]*/[^/.][^/]*\.parquet")  # of a landed file, inside the zone
 
 
@@ -38,27 +41,36 @@ class Landed:
 
 
 def land(
-    frame: pl.DataFrame,
+    rows: pl.DataFrame | Iterable[pl.DataFrame],
     model: type[Table],
     provider: str,
     run_id: str,
     zone: Path,
     replaces: Iterable[str] = (),
-) -> Path:
-    """Write a frame as one immutable file: temporary, fsynced, hashed, renamed; returns its path.
+) -> Path | None:
+    """Write rows as one immutable file: temporary, fsynced, hashed, renamed; returns its path.
 
-    `replaces` are the files whose rows it holds, by path and so with their hashes; they are part of the file.
+    Args:
+        rows: A frame, or frames that are asked for one at a time and written as they come; none make no file.
+        model: The table that they are for.
+        provider: Who gave them.
+        run_id: The run.
+        zone: The landing zone.
+        replaces: Files whose rows it holds, by path and so with their hashes; they are part of the file.
 
     Raises:
         LandingError: if the disk refuses; the temporary file is gone and nothing that was landed is touched.
     """
     folder = zone / name(model) / provider
     temporary = folder / f".{run_id}.tmp"
+    marks = {REPLACES: json.dumps([*replaces])}
+    frames = iter([rows] if isinstance(rows, pl.DataFrame) else rows)
+    first = next(frames, None)
+    if first is None:
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(
-            temporary, compression="zstd", statistics=True, metadata={REPLACES: json.dumps([*replaces])}
-        )
+        write(chain([first], frames), temporary, marks)
         sync(temporary)
         boundary("landing-written")
         target = folder / f"{run_id}-{sha256(temporary)}.parquet"
@@ -66,13 +78,30 @@ def land(
         for made in (folder, folder.parent, zone):
             sync(made)
         boundary("landed-file")
-    except (OSError, pl.exceptions.ComputeError) as error:
-        temporary.unlink(missing_ok=True)
+    except (OSError, pa.ArrowException, pl.exceptions.ComputeError) as error:
         raise LandingError(
-            f"{folder}: cannot land {frame.height} rows of {name(model)} ({error}); make room and run again, "
+            f"{folder}: cannot land rows of {name(model)} ({error}); make room and run again, "
             "nothing stored was touched"
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
+
+
+def write(frames: Iterable[pl.DataFrame], path: Path, marks: dict[str, str]) -> None:
+    """Write frames of the same columns to one Parquet file, each as soon as it is there."""
+    writer = None
+    try:
+        for frame in frames:
+            table = frame.to_arrow()
+            writer = writer or pq.ParquetWriter(
+                path, table.schema.with_metadata(marks), compression="zstd", write_statistics=True
+            )
+            writer.write_table(table)
+    finally:
+        if writer:
+            writer.close()
 
 
 def landed(zone: Path) -> Iterator[Landed]:
@@ -99,6 +128,30 @@ def read(file: Landed, zone: Path) -> pl.DataFrame:
     Raises:
         LandingError: if the bytes differ, with the name of the file.
     """
+    prove(file, zone)
+    return conform(pl.scan_parquet(zone / file.path), file.model).collect()
+
+
+def pieces(file: Landed, zone: Path) -> Iterator[pl.DataFrame]:
+    """The rows of a landed file as `read` gives them, at most `PIECE` at a time.
+
+    Raises:
+        LandingError: if the bytes differ, before the first piece.
+    """
+    prove(file, zone)
+    scan = conform(pl.scan_parquet(zone / file.path), file.model)
+    count = int(pq.read_metadata(zone / file.path).num_rows)
+    for at in range(0, count, PIECE):
+        yield scan.slice(at, PIECE).collect()
+
+
+def distinct(file: Landed, zone: Path, wanted: Iterable[str]) -> pl.DataFrame:
+    """The combinations of values that some columns of a landed file have."""
+    return pl.scan_parquet(zone / file.path).select(*wanted).unique().collect()
+
+
+def prove(file: Landed, zone: Path) -> None:
+    """Compare a file's bytes with the hash in its name."""
     path = zone / file.path
     found = sha256(path)
     if found != file.sha256:
@@ -106,7 +159,6 @@ def read(file: Landed, zone: Path) -> pl.DataFrame:
             f"{path}: its bytes hash to {found[:12]}, its name says {file.sha256[:12]}; "
             "restore the file from a backup or move it away and fetch its range again"
         )
-    return conform(pl.scan_parquet(path), file.model).collect()
 
 
 def is_compacted(path: Path) -> bool:

@@ -5,7 +5,7 @@ A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -167,11 +167,26 @@ class Store:
         many = f"many AS (SELECT {about(model)} FROM known GROUP BY ALL HAVING count(*) > 1)"
         return self._frame(f"WITH {known}, {many} {query}", as_of=as_of)
 
-    def versions_of(self, model: type[Table], sources: list[str]) -> pl.DataFrame:
-        """Every stored version of the rows of some sources."""
-        return self._frame(
-            f"FROM {name(model)} WHERE list_contains(getvariable('sources'), source)", sources=sources
+    def versions_of(self, model: type[Table], wanted: pl.DataFrame) -> pl.DataFrame:
+        """Every stored version that has the values of a row of `wanted`, in the columns that this has."""
+        return self._beside(
+            wanted, f"FROM {name(model)} SEMI JOIN incoming USING ({', '.join(wanted.columns)})"
         )
+
+    def lacking(self, model: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of some rows whose key is not stored, in their order."""
+        return self._beside(rows, f"FROM incoming ANTI JOIN {name(model)} USING ({', '.join(key(model))})")
+
+    def recent(self, model: type[Table], as_of: datetime, age: timedelta) -> pl.DataFrame:
+        """The rows in force at an instant that are not much older than the newest of their series."""
+        *series, clock = (column for column in key(model) if column != "known_at")
+        ends = f"SELECT {', '.join(series)}, max({clock}) AS newest FROM {name(model)} GROUP BY ALL"
+        near = f"SELECT r.* FROM {name(model)} r JOIN ({ends}) USING ({', '.join(series)})"
+        query = (
+            f"{near} WHERE {clock} >= newest - getvariable('age') AND known_at <= getvariable('as_of') "
+            f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
+        )
+        return self._frame(query, as_of=as_of, age=age)
 
     def loads_of(self, model: type[Table]) -> list[tuple[str, str, int]]:
         """Load id, source and number of rows of every load that brought rows to a raw table."""
@@ -236,6 +251,14 @@ class Store:
         for variable, value in values.items():
             self.con.execute(f"SET VARIABLE {variable} = $1", [value])
         return self.con.sql(query).pl()
+
+    def _beside(self, rows: pl.DataFrame, query: str) -> pl.DataFrame:
+        """The answer to a query that may name some rows `incoming`."""
+        self.con.register("incoming", rows)
+        try:
+            return self._frame(query)
+        finally:
+            self.con.unregister("incoming")
 
     def _insert(self, model: type[Table], frame: pl.DataFrame) -> None:
         self.con.register("incoming", frame)

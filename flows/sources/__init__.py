@@ -27,6 +27,7 @@ class SourceError(RuntimeError):
     """A provider gave no usable answer; the text says which, for what, and what to try."""
 
     is_transient = False  # True where the same request may succeed later
+    is_unreachable = False  # True where there was no connection: no such host, or refused
     pages = 0  # requests that were answered before it failed
     retries = 0  # requests that were sent again
     seconds = 0.0  # that the attempt took

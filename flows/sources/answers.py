@@ -33,12 +33,18 @@ class FetchError(SourceError):
         is_transient: bool = False,
         retry_after: float | None = None,
         is_down: bool = False,
+        is_unreachable: bool = False,
     ) -> None:
         """Keep what decides what happens next."""
         super().__init__(text)
         self.is_transient = is_transient
         self.retry_after = retry_after
         self.is_down = is_down
+        self.is_unreachable = is_unreachable
+
+
+class LeftAloneError(FetchError):
+    """A source that was down too often is not asked now."""
 
 
 def judge(what: str, status: int, headers: Mapping[str, str], body: bytes, form: Form) -> str:

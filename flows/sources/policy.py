@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
-from flows.sources.answers import FetchError
+from flows.sources.answers import FetchError, LeftAloneError
 
 T = TypeVar("T")
 RATES = MappingProxyType(  # requests a second, below what the providers publish or tolerate
@@ -81,6 +81,7 @@ class Circuit:
     failures: int = 0
     opened_at: float = 0.0
     last: str = ""
+    is_unreachable: bool = False
 
 
 @dataclass
@@ -93,7 +94,9 @@ class Policy:
         wait_seconds, max_wait_seconds: First and longest wait before the next attempt; the wait doubles.
         max_retry_after_seconds: A provider that wants us to wait longer has failed for this run.
         max_bytes: A larger answer is refused.
-        trip_after, rest_seconds: After so many failures in a row a source is left alone for so long.
+        reach_attempts: Requests for one answer where there is no connection at all.
+        trip_after, rest_seconds: After so many failures in a row, or one without a connection, a source is
+            left alone for so long.
         rate, rates: Requests a second, by default and by host.
         gateways: Hosts that are reached under another address (`https://host:port`).
         ca_file: Certificates to trust instead of the usual ones.
@@ -101,6 +104,7 @@ class Policy:
     """
 
     attempts: int = 4
+    reach_attempts: int = 2
     idle_seconds: float = 20.0
     total_seconds: float = 60.0
     wait_seconds: float = 1.0
@@ -127,7 +131,7 @@ class Policy:
         """
         self._refuse_open_circuit(source)
         retrying = Retrying(
-            stop=stop_after_attempt(self.attempts),
+            stop=self._is_enough,
             retry=retry_if_exception(self._may_heal),
             wait=self._wait,
             sleep=self.sleep,
@@ -135,11 +139,13 @@ class Policy:
             reraise=True,
         )
         try:
-            answer: T = retrying(self._once, urlsplit(url).hostname or "", attempt)
-        except FetchError as error:
-            self._note(source, str(error) if error.is_down else "")
+            answer: T = retrying(self._once, source, urlsplit(url).hostname or "", attempt)
+        except LeftAloneError:
             raise
-        self._note(source, "")
+        except FetchError as error:
+            self._note(source, error if error.is_down else None)
+            raise
+        self._note(source, None)
         return answer
 
     def route(self, url: str) -> str:
@@ -148,19 +154,27 @@ class Policy:
         gateway = self.gateways.get(parts.hostname or "")
         return url if gateway is None else gateway + url.split(parts.netloc, 1)[1]
 
-    def _once(self, host: str, attempt: Callable[[], T]) -> T:
+    def _once(self, source: str, host: str, attempt: Callable[[], T]) -> T:
         with self._lock:
             if host not in self._buckets:
                 self._buckets[host] = Bucket(self.rates.get(host, self.rate), self.clock)
         if wait := self._buckets[host].take():
             self.sleep(wait)
+        self._refuse_open_circuit(source)  # it may have opened while this request waited for its turn
         answer = attempt()
         METER.get(Meter()).pages += 1
         return answer
 
     def _may_heal(self, error: BaseException) -> bool:
+        if isinstance(error, LeftAloneError):
+            return False
         is_patient = (getattr(error, "retry_after", None) or 0) <= self.max_retry_after_seconds
         return isinstance(error, FetchError) and error.is_transient and is_patient
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        is_unreachable = getattr(error, "is_unreachable", False)
+        return state.attempt_number >= (self.reach_attempts if is_unreachable else self.attempts)
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -169,17 +183,26 @@ class Policy:
 
     def _refuse_open_circuit(self, source: str) -> None:
         circuit = self._circuits.get(source)
-        is_open = circuit and circuit.failures >= self.trip_after
-        if circuit and is_open and self.clock() - circuit.opened_at < self.rest_seconds:
-            raise FetchError(
-                f"{source}: left alone after {circuit.failures} failures in a row (the last: {circuit.last})"
+        if circuit and self._is_open(circuit):
+            often = "" if circuit.is_unreachable else f" after {circuit.failures} failures in a row"
+            raise LeftAloneError(
+                f"{source}: left alone{often} (the last: {circuit.last})",
+                is_unreachable=circuit.is_unreachable,
             )
 
-    def _note(self, source: str, failure: str) -> None:
+    def _is_open(self, circuit: Circuit) -> bool:
+        is_tripped = circuit.is_unreachable or circuit.failures >= self.trip_after
+        return is_tripped and self.clock() - circuit.opened_at < self.rest_seconds
+
+    def _note(self, source: str, failure: FetchError | None) -> None:
         with self._lock:
             circuit = self._circuits.setdefault(source, Circuit())
-            circuit.failures = circuit.failures + 1 if failure else 0
-            circuit.opened_at, circuit.last = self.clock(), failure
+            if failure is None:
+                circuit.failures, circuit.is_unreachable = 0, False
+            elif not self._is_open(circuit):  # else it was under way already
+                circuit.failures += 1
+                circuit.opened_at, circuit.last = self.clock(), str(failure)
+                circuit.is_unreachable = failure.is_unreachable
 
 
 def count_retry(state: RetryCallState) -> None:  # noqa: ARG001 - Tenacity's signature

@@ -1,9 +1,11 @@
 """Plain HTTP for the providers that have no client library of their own, over httpx."""
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from functools import cache
 
 import httpx
 
@@ -12,6 +14,12 @@ from flows.sources.policy import Policy, current
 
 MAX_REDIRECTS = 3
 WHAT: ContextVar[str] = ContextVar("what", default="source")  # source and item, where a client sits between
+NOWHERE = re.compile(  # how the three clients say that no connection was made
+    r"name or service not known|failure in name resolution|nodename nor servname|could not resolve \w+"
+    r"|connection refused|could not connect|network is unreachable|no route to host"
+    r"|all connection attempts failed",
+    re.IGNORECASE,
+)
 AGENT = {"User-Agent": "comove/0.1"}
 
 
@@ -56,7 +64,7 @@ def read(
                 follow_redirects=True,
                 max_redirects=MAX_REDIRECTS,
                 headers=AGENT,
-                verify=ssl.create_default_context(cafile=policy.ca_file) if policy.ca_file else True,
+                verify=trusted(policy.ca_file),
             ) as client,
             client.stream("GET", policy.route(url), params=params) as answer,
         ):
@@ -68,6 +76,12 @@ def read(
         raise endless(what) from error
     except httpx.HTTPError as error:
         raise broken(what, error) from error
+
+
+@cache
+def trusted(ca_file: str | None) -> ssl.SSLContext:
+    """The certificates to trust, read once."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
 
 
 def within(what: str, policy: Policy, pieces: Iterable[bytes]) -> bytes:
@@ -93,13 +107,23 @@ def endless(what: str) -> FetchError:
 
 
 def broken(what: str, error: BaseException) -> FetchError:
-    """A connection that failed; one whose certificate does not hold is not tried again."""
+    """A connection that failed; one whose certificate does not hold is not tried again.
+
+    Where there was no connection at all, it says so.
+    """
     if "certificate" in str(error).lower():
         return FetchError(
             f"{what}: the certificate does not hold; check the machine's clock and its proxy",
             is_down=True,
         )
     kind = type(error).__name__
+    if reason := NOWHERE.search(str(error)):
+        return FetchError(
+            f"{what}: cannot be reached ({reason[0].lower()}); check the network",
+            is_transient=True,
+            is_down=True,
+            is_unreachable=True,
+        )
     return FetchError(
         f"{what}: the connection broke ({kind}); run again later", is_transient=True, is_down=True
     )

@@ -8,7 +8,6 @@ that, and the chart is read here. Raw prices are as Yahoo has them: adjusted for
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
@@ -25,10 +24,10 @@ from schemas import raw
 
 HOST = "https://query2.finance.yahoo.com"
 EVENTS = "div,splits,capitalGains"
-SPARK_SYMBOLS = 20  # Yahoo answers for that many at once
 CRUMB = re.compile(r"[\w./\\-]{1,40}")
 RENEW = 401  # the client fetches a new crumb and asks again
 PRICES = {"open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume"}
+SPARK = {"symbol": pl.String, "date": pl.Date, "close": pl.Float64}
 ACTIONS = {"symbol": pl.String, "ex_on": pl.Date, "dividend": pl.Float64, "split_ratio": pl.Float64}
 
 
@@ -59,26 +58,19 @@ def chart(request: Request) -> Answer:
 
 
 def sparks(request: Request) -> Answer:
-    """Daily closes of many symbols, a few per request; symbols without an answer are noted."""
+    """Daily closes of up to 20 symbols, as many as Yahoo answers for at once; those without are noted."""
     first, last = span(request)
-    frames, missing = [pl.DataFrame(schema={"symbol": pl.String, "date": pl.Date, "close": pl.Float64})], []
-    for some in chunks(request.items):
-        params = {"symbols": ",".join(some), "interval": "1d", "period1": str(first), "period2": str(last)}
-        said = ask(request, f"{HOST}/v7/finance/spark", params)
-        found = {one["symbol"]: one["response"][0] for one in (said.get("spark") or {}).get("result") or []}
-        kept = [bars(found[s], s, "1d").select("symbol", "date", "close") for s in some if s in found]
-        frames.append(pl.concat([frames[0], *kept]).filter(pl.col("close").is_not_null()))
-        missing += [s for s in some if s not in found]
-    rows = within_range(pl.concat(frames), request)
+    wanted = {"symbols": ",".join(request.items), "interval": "1d"}
+    said = ask(request, f"{HOST}/v7/finance/spark", {**wanted, "period1": str(first), "period2": str(last)})
+    found = {one["symbol"]: one["response"][0] for one in (said.get("spark") or {}).get("result") or []}
+    frames = [bars(found[s], s, "1d").select(*SPARK) for s in request.items if s in found]
+    rows = pl.concat([pl.DataFrame(schema=SPARK), *frames]).filter(pl.col("close").is_not_null())
+    rows = within_range(rows, request)
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no prices for any of the symbols")
+    missing = [symbol for symbol in request.items if symbol not in found]
     note = f"no answer for {len(missing)} symbols: {', '.join(missing[:10])}" if missing else None
     return Answer(rows, note=note)
-
-
-def chunks(items: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """As many symbols as one request may have."""
-    return (items[at : at + SPARK_SYMBOLS] for at in range(0, len(items), SPARK_SYMBOLS))
 
 
 def span(request: Request) -> tuple[int, int]:

@@ -60,15 +60,15 @@ def test_a_file(case: str, tmp_path: Path) -> None:
     wanted = OUTCOMES.get(case, A_BAD_ROW)
     if isinstance(wanted, str):
         with pytest.raises(SourceError) as refused:
-            attempt(request)
+            attempt(request, tmp_path)
         text = str(refused.value)
         assert wanted in text
         assert text.isprintable(), "one line"
         assert len(text) < 600
     else:
-        batch = attempt(request).batch
-        assert batch is not None
-        assert (batch.rows.height, batch.bad) == wanted
+        part = attempt(request, tmp_path).part
+        assert part is not None
+        assert (part.height, part.bad) == wanted
 
 
 @pytest.mark.parametrize("case", UNIVERSES)

@@ -54,8 +54,8 @@ def make_panels(*bases):
     return pl.LazyFrame(rows, schema=polars_schema(core.Panels))
 
 
-def make_lists(lists):
-    """Constituents from {day number: symbols}."""
+def make_lists(lists, withdrawn=()):
+    """Constituents from {day number: symbols}; a corrected list took the withdrawn ones off."""
     rows = [
         {
             "source": "fund",
@@ -63,6 +63,7 @@ def make_lists(lists):
             "as_of_on": FIRST + timedelta(days=day - 1),  # a list counts from the day after its date
             "symbol": symbol,
             "known_at": KNOWN,
+            "weight_pct": None if symbol in withdrawn else 1.0,
             "load_id": "1",
         }
         for day, symbols in lists.items()
@@ -71,9 +72,12 @@ def make_lists(lists):
     return pl.LazyFrame(rows, schema=polars_schema(raw.Constituents))
 
 
-def run(prices, count, bases=("panel",), lists=None, **options):
+def run(prices, count, bases=("panel",), lists=None, withdrawn=(), **options):
     made = breadth(
-        make_bars(prices, **options), make_lists(lists or {}), make_panels(*bases), calendar(count + 50)
+        make_bars(prices, **options),
+        make_lists(lists or {}, withdrawn),
+        make_panels(*bases),
+        calendar(count + 50),
     )
     return validate(made.collect(), mart.Breadth)
 
@@ -175,6 +179,12 @@ def test_constituents_are_those_of_the_newest_list_by_then():
     assert made["members"].to_list() == [2] * 7
     # on session 6 one of two members has a bar: no quorum
     assert made["advance_decline"].to_list() == [2.0, 4.0, 6.0, None, None, None, None]
+
+
+def test_a_symbol_that_a_corrected_list_took_off_is_no_member():
+    prices = {s: [float(i) for i in range(1, 11)] for s in ("A", "B", "C")}
+    made = run(prices, 10, bases=("constituents",), lists={3: ["A", "B", "C"]}, withdrawn=["B"])
+    assert made["members"].to_list() == [2] * 7
 
 
 def test_a_member_that_joins_brings_its_earlier_bars():

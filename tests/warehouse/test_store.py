@@ -133,7 +133,8 @@ def test_values_come_back_as_they_went_in_whatever_they_say(store: Store) -> Non
 def test_a_hostile_source_selects_its_own_rows(store: Store, text: str) -> None:
     mine = bars(("SPY", 1, NOON, 100.0)).with_columns(source=pl.lit(text))
     store.append(raw.Bars, pl.concat([mine, bars(("SPY", 1, NOON, 100.0))]))
-    assert store.versions_of(raw.Bars, [text])["source"].to_list() == [text]
+    assert store.versions_of(raw.Bars, mine.select("source", "symbol"))["source"].to_list() == [text]
+    assert store.lacking(raw.Bars, mine).is_empty()
 
 
 def test_the_newest_version_known_by_an_instant_is_in_force(store: Store) -> None:

@@ -1,12 +1,13 @@
 """A backfill: in pieces, resumable after a kill, without asking for what is landed."""
 
-from datetime import UTC, date, datetime
+import json
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from server import Provider, Said
 from world import FRIDAY, World
-from yahoo_server import day_of
+from yahoo_server import Chart, day_of
 
 from flows import backfill as flow
 from flows import universe as universes
@@ -126,6 +127,73 @@ def test_pieces_are_inclusive_and_end_with_the_range() -> None:
         (date(2026, 1, 5), date(2026, 1, 8)),
         (date(2026, 1, 9), date(2026, 1, 10)),
     ]
+
+
+DAILY = """
+[study]
+target = "ETH"
+benchmark = "SPY"
+[[asset]]
+id = "ETH"
+name = "Ether"
+kind = "crypto"
+sources = [{ provider = "yahoo", symbol = "ETH-USD", interval = "1d" }]
+[[asset]]
+id = "SPY"
+name = "S&P 500"
+kind = "etf"
+sources = [{ provider = "yahoo", symbol = "SPY", interval = "1d" }]
+"""
+
+
+@unbuilt
+def test_last_bar_of_a_piece_is_judged_by_the_next_piece(world: World) -> None:
+    world.path.write_text(DAILY)
+    days = [date(2026, 3, 2) + timedelta(days=n) for n in range(14)]
+    chart = Chart({day: 2000.0 + n for n, day in enumerate(days)})
+
+    def frozen(asked: dict[str, str]) -> Said:
+        result = chart.result("ETH-USD", asked)
+        (quote,) = result["indicators"]["quote"]
+        for n, stamp in enumerate(result["timestamp"]):
+            if day_of(str(stamp)) == date(2026, 3, 8):  # the last of the first piece, taken too early
+                quote["close"] = [*quote["close"][:n], 1700.0, *quote["close"][n + 1 :]]
+                quote["low"] = [*quote["low"][:n], 1690.0, *quote["low"][n + 1 :]]
+        return Said(json.dumps({"chart": {"result": [result], "error": None}}))
+
+    world.provider.routes = {"/v8/finance/chart/ETH-USD?": frozen, **world.provider.routes}
+    go(world, assets=("ETH",))
+    stored = world.sql(
+        "SELECT opened_at::DATE AS day, close FROM raw.bars ORDER BY known_at, opened_at"
+    ).rows()
+    assert (date(2026, 3, 8), 1700.0) in stored  # landed with its piece
+    assert stored[-1] == (date(2026, 3, 8), None)  # and withdrawn with the next
+    assert [day_of(one["period1"]) for one in world.asked("ETH-USD")] == [date(2026, 3, 1), date(2026, 3, 7)]
+    go(world, NEXT, assets=("ETH",))
+    assert world.asked("ETH-USD") == []
+
+
+def test_progress_is_a_bar_and_an_artifact(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[float] = []
+
+    def pieces(*given: Any) -> str:
+        *_, show = given
+        for done in (0, 1, 4):
+            show(done, 4, "2026")
+        return "filled"
+
+    monkeypatch.setattr(
+        "prefect.artifacts.create_progress_artifact", lambda **of: told.append(of["progress"])
+    )
+    monkeypatch.setattr(
+        "prefect.artifacts.update_progress_artifact", lambda _, progress: told.append(progress)
+    )
+    monkeypatch.setattr(flow, "fill", pieces)
+    assert flow.backfill.fn(since=date(2026, 3, 2), universe=world.path, data=world.data) == "filled"
+    assert told == [0.0, 0.0, 25.0, 100.0]
+    assert "4/4" in capsys.readouterr().err
 
 
 @unbuilt

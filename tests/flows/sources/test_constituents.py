@@ -1,13 +1,17 @@
 """A fund's holdings file with all its oddities, and what is refused as a whole."""
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from flows.fetching import attempt
 from flows.intake import take_in
+from flows.ledger import land, load_landed
 from flows.sources import Request, SourceError, fetch
 from schemas import raw
+from warehouse.store import Store
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "iwm_constituents.parquet"
 HEAD = """\ufeffiShares Russell 2000 ETF
@@ -82,3 +86,61 @@ def test_sample_is_two_dated_lists() -> None:
         date(2026, 5, 5): 1919,
     }
     assert not {"-", "P5N994", "MOGA"} & set(rows["symbol"])
+
+
+DAY = datetime(2026, 6, 2, tzinfo=UTC)
+
+
+class Lists:
+    """A membership file that changes from run to run, and what is stored of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now, self.loads = folder, DAY, 0
+
+    def learn(self, *lines: str) -> None:
+        self.now, self.loads = self.now + timedelta(days=1), self.loads + 1
+        path = self.folder / "members.csv"
+        path.write_text("as_of_on,symbol,weight_pct\n" + "".join(f"2026-06-01,{line}\n" for line in lines))
+        asked = replace(ask(path), now=self.now, load_id=str(self.loads))
+        outcome = attempt(asked, self.folder / "landing")
+        with Store(self.folder / "warehouse.duckdb") as store:
+            land([outcome], store, self.folder / "landing", f"run{self.loads}", self.now)
+            load_landed(store, self.folder / "landing")
+
+    def members(self, as_of: datetime) -> set[str]:
+        with Store(self.folder / "warehouse.duckdb") as store:
+            rows = store.newest(raw.Constituents, as_of)
+        return set(rows.filter(rows["weight_pct"].is_not_null())["symbol"])
+
+    @property
+    def versions(self) -> int:
+        with Store(self.folder / "warehouse.duckdb") as store:
+            return store.tables()["raw.constituents"]
+
+
+def test_corrected_list_takes_a_member_off_and_may_bring_it_back(tmp_path: Path) -> None:
+    lists = Lists(tmp_path)
+    lists.learn("AAA,60", "BBB,40")
+    first = lists.now
+    lists.learn("AAA,60", "CCC,40")
+    assert lists.members(lists.now) == {"AAA", "CCC"}
+    assert lists.members(first) == {"AAA", "BBB"}  # what was believed then
+    assert lists.versions == 4  # AAA, BBB, CCC, and BBB off
+    second = lists.now
+    lists.learn("AAA,60", "CCC,40")
+    assert lists.versions == 4
+    lists.learn("AAA,60", "BBB,40")
+    assert lists.members(lists.now) == {"AAA", "BBB"}
+    assert lists.members(second) == {"AAA", "CCC"}
+    assert lists.versions == 6
+    (tmp_path / "warehouse.duckdb").unlink()
+    with Store(tmp_path / "warehouse.duckdb") as store:
+        load_landed(store, tmp_path / "landing")
+    assert lists.members(lists.now) == {"AAA", "BBB"}  # a rebuild agrees
+
+
+def test_list_with_a_bad_line_takes_nobody_off(tmp_path: Path) -> None:
+    lists = Lists(tmp_path)
+    lists.learn("AAA,60", "BBB,40", "CCC,1")
+    lists.learn("AAA,60", "BBB,40", "CCC,")
+    assert lists.members(lists.now) == {"AAA", "BBB", "CCC"}

@@ -1,5 +1,6 @@
 """Every adapter, through its real client, against everything that a provider may say instead of data."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from server import Provider, Said
 
 from flows.sources import Answer, SourceError, fetch
 from flows.sources import policy as policies
+from flows.sources.exchange import opened
 from flows.sources.policy import Policy
 
 ATTEMPTS = 3
@@ -133,11 +135,35 @@ def test_patience_ends(
     said(case)  # so that markets and crumbs are there, and only the answer itself is slow
     provider.seen.clear()
     provider.routes[case.path] = SLOW[failure](make_good(case))
-    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.2, total_seconds=0.4)
+    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.1, total_seconds=0.2)
     with policies.use(impatient), pytest.raises(SourceError, match="no whole answer in time") as caught:
         fetch(case.request)
     assert caught.value.is_transient
     assert len(provider.asked(case.path)) == 2
+
+
+@each_adapter
+@pytest.mark.parametrize("address", ["refused", "unknown"])
+def test_without_a_connection_one_short_retry_and_the_source_is_left_alone(
+    case: Case, address: str, clock: Clock, make_policy: Callable[..., Policy]
+) -> None:
+    opened.cache_clear()
+    where = f"http://127.0.0.1:{closed_port()}" if address == "refused" else "http://nosuch.invalid"
+    with policies.use(make_policy(where)):
+        with pytest.raises(SourceError, match=r"cannot be reached \(.*\); check the network") as caught:
+            fetch(case.request)
+        assert (caught.value.is_unreachable, caught.value.retries) == (True, 1)
+        assert sum(clock.slept) <= 2
+        with pytest.raises(SourceError, match=r"left alone \(the last: .* cannot be reached") as caught:
+            fetch(case.request)
+        assert (caught.value.is_unreachable, caught.value.retries) == (True, 0)
+
+
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 @each_adapter

@@ -1,15 +1,19 @@
 """Runs against the recorded provider: resumed, restated, before the bell, with a fallback that lies."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import exchanges
 import pytest
+from clock import Clock
 from server import Provider, Said
 from world import FRIDAY, START, World
 from yahoo_server import day_of
 
 from flows.fetching import NothingUsableError
+from flows.sources import policy as policies
+from flows.sources.policy import Policy
 
 QUERY = "SELECT * EXCLUDE (known_at, load_id, is_known_at_assumed) FROM raw.bars ORDER BY ALL"
 
@@ -23,7 +27,7 @@ def test_second_run_asks_for_the_overlap_and_adds_nothing(world: World) -> None:
     assert day_of(spy["period1"]) == date(2026, 3, 20) - timedelta(days=7 + 1)  # a day for time zones
     starts = {one["start"][:10] for one in world.asked("ETH-USD/candles")}
     assert starts == {"2026-03-18"}
-    assert [outcome.batch.rows.height for outcome in second if outcome.batch] == [70, 70, 6]
+    assert [outcome.part.height for outcome in second if outcome.part] == [70, 70, 6]
     ledger = world.sql("SELECT status, count(*) AS n FROM ops.loads GROUP BY ALL ORDER BY ALL").rows()
     assert ledger == [("loaded", 3), ("unchanged", 3)]
 
@@ -62,6 +66,38 @@ def test_restated_history_is_fetched_whole_and_replays_as_it_was(world: World) -
     assert actions == [("SPY", date(2026, 3, 20), 6.0, None)]
 
 
+def test_restated_history_that_cannot_be_had_is_left_and_heals(world: World) -> None:
+    thursday = FRIDAY - timedelta(days=1)
+    closes = dict(world.chart.closes)
+    world.chart.closes.pop(FRIDAY.date())
+    world.run(thursday)
+    before = world.sql(QUERY)
+    world.chart.closes = {day: close / 2 for day, close in closes.items()}  # a split, and a new bar
+    good = world.provider.routes["/v8/finance/chart/SPY?"]
+
+    def only_the_overlap(asked: dict[str, str]) -> Said:
+        return good(asked) if day_of(asked["period1"]).year == 2026 else Said("busy", 503)
+
+    world.provider.routes["/v8/finance/chart/SPY?"] = only_the_overlap
+    world.run(FRIDAY)
+    stored = "SELECT * FROM raw.bars WHERE source = 'yahoo'"
+    assert world.sql(f"{stored} AND opened_at >= '2026-03-20'").is_empty()  # a new bar would make a jump
+    yahoo = world.sql(QUERY).filter(source="yahoo")
+    assert yahoo.equals(before.filter(source="yahoo"))
+    status, pages, retries, error = world.sql(
+        "SELECT status, pages, retries, error FROM ops.loads WHERE source = 'yahoo' ORDER BY load_id DESC"
+    ).row(0)
+    assert (status, pages, retries) == ("failed", 1, 2)  # the overlap came, the history did not
+    assert error.startswith("yahoo SPY: HTTP 503, the provider is in trouble; run again later (busy); ")
+    assert error.endswith("so no newer bar was stored either, the next run asks again")
+    world.provider.routes["/v8/finance/chart/SPY?"] = good
+    later = FRIDAY + timedelta(hours=1)
+    world.run(later)
+    healed = world.bars(later).filter(source="yahoo")
+    assert healed["close"].to_list() == [world.chart.closes[day] for day in sorted(closes)]
+    assert world.bars(thursday).filter(source="yahoo").height == healed.height - 1  # as of before
+
+
 def test_run_before_the_bell_leaves_no_trace_in_final_rows(
     world: World, tmp_path: Path, provider: Provider
 ) -> None:
@@ -70,7 +106,7 @@ def test_run_before_the_bell_leaves_no_trace_in_final_rows(
     settled = world.chart.closes[date(2026, 3, 20)]
     world.chart.closes[date(2026, 3, 20)], world.chart.running_at = 12345.0, bell
     first = world.run(bell)
-    assert sum(outcome.batch.running for outcome in first if outcome.batch) >= 1
+    assert sum(outcome.part.running for outcome in first if outcome.part) >= 1
     world.chart.closes[date(2026, 3, 20)], world.chart.running_at = settled, None
     world.run(after)
     (tmp_path / "alone").mkdir()
@@ -123,6 +159,30 @@ def test_nothing_at_all_is_told_in_one_line(world: World) -> None:
         world.provider.routes[route] = Said("down", 503)
     with pytest.raises(NothingUsableError, match="no source of ETH and SPY gave anything"):
         world.run(FRIDAY)
+
+
+def test_without_a_network_it_is_told_at_once_and_by_source(
+    world: World, make_policy: Callable[..., Policy], clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        policies.use(make_policy("http://nosuch.invalid")),
+        pytest.raises(
+            NothingUsableError, match="none of 3 providers can be reached; is there a network"
+        ) as told,
+    ):
+        world.run(FRIDAY)
+    assert len(str(told.value)) < 150
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(line.split(" ")[0] for line in lines) == [
+        "asking",
+        "ccxt:coinbaseexchange:",
+        "ccxt:kraken:",
+        "yahoo:",
+    ]
+    assert all("nothing of 1 symbols" in line and "cannot be reached" in line for line in lines[1:])
+    assert sum(clock.slept) < 8
+    ledger = sorted((world.data / "landing" / "ops.loads").rglob("*.parquet"))
+    assert len(ledger) == 1  # the attempts are on record
 
 
 def test_answers_out_of_order_and_twice_are_one_series(world: World) -> None:

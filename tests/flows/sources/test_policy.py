@@ -1,7 +1,9 @@
 """How fast, how long, how often, and when not at all."""
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from adapters import GECKO, VINTAGES
@@ -74,6 +76,47 @@ def test_source_that_fails_again_and_again_is_left_alone_and_tried_later(
     assert len(provider.seen) == 9
     clock.now += 301
     assert fetch(GECKO.request).rows.height == 1
+
+
+def test_requests_under_way_do_not_count_once_the_source_is_left_alone(
+    make_policy: Callable[..., Policy],
+) -> None:
+    policy, together = make_policy("", attempts=1), threading.Barrier(8)
+
+    def fail() -> None:
+        together.wait()
+        raise FetchError("yahoo X: HTTP 500", is_transient=True, is_down=True)
+
+    def send(_: int) -> str:
+        with pytest.raises(FetchError) as caught:
+            policy.send("yahoo", "https://x.test/", fail)
+        return str(caught.value)
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(send, range(8)))
+    assert told == ["yahoo X: HTTP 500"] * 8
+    with pytest.raises(FetchError, match="left alone after 3 failures in a row"):
+        policy.send("yahoo", "https://x.test/", fail)
+
+
+def test_request_that_waits_for_its_turn_is_not_sent_to_a_source_that_went_down(
+    make_policy: Callable[..., Policy], clock: Clock
+) -> None:
+    policy = make_policy("", rate=1.0)
+    sent = []
+
+    def gone() -> None:
+        sent.append(clock.now)
+        raise FetchError("x X: cannot be reached", is_transient=True, is_down=True, is_unreachable=True)
+
+    def sleep(seconds: float) -> None:  # meanwhile another thread finds that there is no connection
+        clock.sleep(seconds)
+        policy._note("x", FetchError("x Y: cannot be reached", is_down=True, is_unreachable=True))
+
+    policy.sleep = sleep
+    with pytest.raises(FetchError, match="left alone"):
+        policy.send("x", "https://x.test/", gone)
+    assert len(sent) == 1
 
 
 def test_unknown_symbol_does_not_open_the_circuit(provider: Provider) -> None:
