@@ -212,6 +212,7 @@ def test_a_changed_bar_adds_a_version_and_shows_as_a_revision(folder: Path) -> N
     ) == [("^RUT", "loaded", 0, 1)]
 
 
+@pytest.mark.slow
 def test_a_bar_that_is_taken_back_is_a_third_version(folder: Path) -> None:
     before = rows(folder, "core", "mart", leave_out=("load_id",))
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
@@ -223,6 +224,7 @@ def test_a_bar_that_is_taken_back_is_a_third_version(folder: Path) -> None:
     assert query(folder, "SELECT count(*) FROM ops.revisions") == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_frozen_day_is_withdrawn_when_the_next_one_comes(fresh: Path) -> None:
     path = fresh / "eth_1d.parquet"
     whole = pl.read_parquet(path)
@@ -244,6 +246,7 @@ def test_a_frozen_day_is_withdrawn_when_the_next_one_comes(fresh: Path) -> None:
     assert query(fresh, f"SELECT close FROM core.closes WHERE {session}") == [(right,)]
 
 
+@pytest.mark.slow
 def test_a_part_and_then_the_whole_give_what_the_whole_gives(once: Path, fresh: Path) -> None:
     go(fresh, until=date(2025, 9, 30))
     assert query(fresh, "SELECT max(session) FROM core.returns") == [(date(2025, 9, 30),)]
@@ -363,6 +366,7 @@ def test_a_run_that_died_between_rows_and_ledger_leaves_no_row_without_its_load(
 # --- replays ---
 
 
+@pytest.mark.slow
 def test_a_replay_gives_what_was_published_then_and_leaves_the_main_copy(folder: Path) -> None:
     then = rows(folder, "raw", "core", "mart")
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
@@ -378,6 +382,7 @@ def test_a_replay_gives_what_was_published_then_and_leaves_the_main_copy(folder:
     assert replay.outcomes == []
 
 
+@pytest.mark.slow
 def test_a_replay_of_now_gives_what_is_published_now(folder: Path) -> None:
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
     go(folder, LATER)
