@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from flows.pipeline import Run, run
 from flows.runners import Plain
 from schemas import BY_NAME
 from schemas.table import columns, grain, key
+from tests.elsewhere import held_elsewhere
 from warehouse.landing import LandingError
 from warehouse.reader import connect
 from warehouse.store import StoreError
@@ -29,7 +28,6 @@ from warehouse.store import StoreError
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 5, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 BREADTH = """
 [[breadth]]
 index = "RUT"
@@ -95,18 +93,6 @@ def revise(path: Path, day: date, by: float) -> tuple[float, float]:
     (old,) = frame.filter(is_day)["close"]
     frame.with_columns(close=pl.when(is_day).then(pl.col("close") + by).otherwise("close")).write_csv(path)
     return old, old + by
-
-
-@contextmanager
-def held_elsewhere(path: Path) -> Iterator[None]:
-    """Another process has the file open for writing."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        yield
-        other.communicate()
 
 
 # --- one run ---
