@@ -67,7 +67,7 @@ def _(escape, mo, panels):
     def drawn(panel, charts):
         caption, rows = panel.table
         behind = {
-            f"The figures. {caption}": mo.ui.table(rows, selection=None, page_size=12),
+            f"The figures. {caption}": mo.ui.table(rows, selection=None, page_size=12, show_download=False),
             "The SQL behind this": mo.plain_text(panel.sql),
         }
         parts = [mo.md(f"<h2>{escape(panel.title)}</h2>\n<p>{escape(panel.note)}</p>")]

@@ -55,7 +55,8 @@ def once(block: Block, piece: str, tree: Tree) -> str:
         done = tree.sh(f"python - <<'END'\n{piece}\nEND")
     else:
         done = tree.sh(piece)
-    assert done.returncode == 0, f"{block.place}: {piece}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    shown = piece.splitlines()[0] if block.language in {"sh", "python"} else "the diff does not apply"
+    assert done.returncode == 0, f"{block.place}: {shown}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout + done.stderr
 
 

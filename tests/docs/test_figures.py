@@ -74,7 +74,15 @@ def figures(sample_data: Path) -> dict[str, Any]:
         left = one(
             f"SELECT partial_r, lo95, hi95 FROM mart.conditional WHERE {PAIR} ORDER BY session DESC LIMIT 1"
         )
-    return {"shares": shares, "days": days, "strong": strong, "flips": flips, "left": left}
+        claims = con.execute("SELECT explanation FROM mart.claims").fetchall()
+    return {
+        "claims": [text for (text,) in claims],
+        "shares": shares,
+        "days": days,
+        "strong": strong,
+        "flips": flips,
+        "left": left,
+    }
 
 
 def test_the_table_of_conventions_in_the_readme_is_measured(figures: dict[str, Any]) -> None:
@@ -93,6 +101,12 @@ def test_the_other_figures_in_the_readme_are_measured(figures: dict[str, Any]) -
     )
     r, low, high = figures["left"]
     assert f"what is left of the link is {r:.2f} [{low:.2f}, {high:.2f}]" in README
+
+
+def test_the_verdicts_in_the_readme_are_those_of_the_samples(figures: dict[str, Any]) -> None:
+    told = re.findall(r"between \S+ and [-+\d.%]*[\d%]", README)
+    assert len(told) == 2
+    assert [said for said in told if not any(said in text for text in figures["claims"])] == []
 
 
 @pytest.mark.parametrize("page", pages())

@@ -35,6 +35,13 @@ def test_what_is_not_run_is_shown_and_has_a_reason() -> None:
     assert all(len(reason.split()) > 3 for reason in NOT_RUN.values())
 
 
+@pytest.mark.parametrize("page", sorted({block.page for block in ALL if block.language == "diff"}))
+def test_a_diff_applies(page: str, tree: Tree) -> None:
+    for block in blocks(page):
+        if block.language == "diff":
+            run(block, tree)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in FOLLOWED if page not in QUERIES])
 def test_a_page_can_be_followed(page: str, request: pytest.FixtureRequest) -> None:

@@ -23,6 +23,7 @@ def flip(path: Path, at: int, bit: int = 0) -> None:
         file.write(bytes([value ^ 1 << bit]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["landing", "published"])
 def test_a_flipped_bit_is_named(place: str, folder: Path) -> None:
     chance, data = random.Random(place), folder / "data"
@@ -38,6 +39,7 @@ def test_a_flipped_bit_is_named(place: str, folder: Path) -> None:
     assert list(broken(data)) == []
 
 
+@pytest.mark.slow
 def test_a_rebuild_refuses_a_landed_file_that_is_not_what_was_written(forks: Forks, folder: Path) -> None:
     data = folder / "data"
     before = published(data)

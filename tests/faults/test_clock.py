@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.faults.compare import published, stored, twice
 from tests.faults.conftest import NOW
@@ -17,6 +18,7 @@ JUMPS = [timedelta(days=2), timedelta(days=-40), timedelta(days=-40, seconds=1),
 CLOSE = "SELECT close FROM core.closes WHERE asset = 'RUT' AND session = $1 AND convention = 'session_close'"
 
 
+@pytest.mark.slow
 def test_the_last_word_holds_whatever_the_clock_says(forks: Forks, folder: Path) -> None:
     data, source = folder / "data", folder / "rut.csv"
     for number, jump in enumerate(JUMPS):

@@ -15,6 +15,7 @@ def flags(folder: Path, wait: int) -> list[str]:
     return [*base, "--runner", "plain", "--wait", str(wait)]
 
 
+@pytest.mark.slow
 def test_who_does_not_wait_is_told_so(forks: Forks, folder: Path, undisturbed: dict[str, Path]) -> None:
     said = forks.many("command", 3, module="flows.refresh", arguments=flags(folder, 0))
     codes = sorted(one["code"] for one in said)

@@ -69,6 +69,7 @@ def test_a_deleted_log_is_loaded_again(forks: Forks, home: Path, wanted: dict[st
     assert troubles(home / "data", wanted) == []
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_the_log_asks_for_a_rebuild(
     forks: Forks, home: Path, wanted: dict[str, str]
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_flipped_bit_in_the_log_asks_for_a_rebuild(
     assert troubles(home / "data", wanted) == []
 
 
+@pytest.mark.slow
 def test_a_log_of_another_folder_asks_for_a_rebuild(
     forks: Forks, empty: Path, home: Path, wanted: dict[str, str], tmp_path: Path
 ) -> None:

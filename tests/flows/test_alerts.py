@@ -148,6 +148,7 @@ def test_a_run_tells_the_webhook_once(job: Job, webhook: Webhook, monkeypatch: p
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blocks")
 def test_a_change_of_regime_and_of_signal_reaches_the_webhook(
     job: Job, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
@@ -183,6 +184,7 @@ def test_a_failed_run_is_told_once_until_one_succeeds(
     assert failures[0]["body"].startswith("NothingUsableError: no source answered\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blocks")
 def test_a_failed_run_does_not_make_old_news_new(
     job: Job, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
@@ -204,6 +206,7 @@ def raiser(error: Exception) -> Callable[..., None]:
     return refuse
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blocks")
 def test_a_webhook_that_refuses_does_not_fail_the_run(
     job: Job, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +222,7 @@ def test_a_webhook_that_refuses_does_not_fail_the_run(
     assert len(webhook.posted) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blocks")
 def test_a_replay_tells_nothing(job: Job, webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     done = observed(again(job), Plain(), is_prefect=False)

@@ -314,6 +314,7 @@ def test_a_rebuild_of_nothing_is_one_line(home: Path, capsys: pytest.CaptureFixt
 # --- as a process ---
 
 
+@pytest.mark.slow
 def test_the_command_runs_as_a_process_and_exits_as_it_says(home: Path) -> None:
     replaced(home / "universe.toml", 'path = "rut.csv"', 'path = "nowhere.csv"')
     done = subprocess.run(

@@ -108,6 +108,7 @@ def test_a_run_that_finds_nothing_makes_and_draws_nothing_again(home: Path) -> N
     }
 
 
+@pytest.mark.slow
 def test_one_changed_close_makes_only_what_depends_on_it(home: Path) -> None:
     go(home)
     revise(home / "rut.csv", date(2025, 9, 3), 0.25)
@@ -118,6 +119,7 @@ def test_one_changed_close_makes_only_what_depends_on_it(home: Path) -> None:
     assert built(home)["mart.correlations"] > built(home)["mart.market_snapshot"]
 
 
+@pytest.mark.slow
 def test_a_changed_universe_is_built_whole(home: Path) -> None:
     first = go(home)
     edit(home / "universe.toml", ("threshold = 0.5", "threshold = 0.4"))
@@ -126,6 +128,7 @@ def test_a_changed_universe_is_built_whole(home: Path) -> None:
     assert rebuild_test(job(home, 1)) == []
 
 
+@pytest.mark.slow
 def test_a_table_that_somebody_dropped_is_made_again(home: Path) -> None:
     go(home)
     with Store(home / "data" / "warehouse.duckdb") as store:
@@ -136,6 +139,7 @@ def test_a_table_that_somebody_dropped_is_made_again(home: Path) -> None:
         assert store.read(mart.Correlations).height
 
 
+@pytest.mark.slow
 def test_the_page_is_drawn_again_when_it_is_gone_or_shows_something_else(home: Path) -> None:
     page = go(home).page
     page.unlink()

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from flows.pipeline import Run, run
 from flows.runners import Plain
 from schemas import BY_NAME
 from schemas.table import columns, grain, key
+from tests.elsewhere import held_elsewhere
 from warehouse.landing import LandingError
 from warehouse.reader import connect
 from warehouse.store import StoreError
@@ -29,7 +28,6 @@ from warehouse.store import StoreError
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 5, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 BREADTH = """
 [[breadth]]
 index = "RUT"
@@ -95,18 +93,6 @@ def revise(path: Path, day: date, by: float) -> tuple[float, float]:
     (old,) = frame.filter(is_day)["close"]
     frame.with_columns(close=pl.when(is_day).then(pl.col("close") + by).otherwise("close")).write_csv(path)
     return old, old + by
-
-
-@contextmanager
-def held_elsewhere(path: Path) -> Iterator[None]:
-    """Another process has the file open for writing."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        yield
-        other.communicate()
 
 
 # --- one run ---
@@ -212,6 +198,7 @@ def test_a_changed_bar_adds_a_version_and_shows_as_a_revision(folder: Path) -> N
     ) == [("^RUT", "loaded", 0, 1)]
 
 
+@pytest.mark.slow
 def test_a_bar_that_is_taken_back_is_a_third_version(folder: Path) -> None:
     before = rows(folder, "core", "mart", leave_out=("load_id",))
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
@@ -223,6 +210,7 @@ def test_a_bar_that_is_taken_back_is_a_third_version(folder: Path) -> None:
     assert query(folder, "SELECT count(*) FROM ops.revisions") == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_frozen_day_is_withdrawn_when_the_next_one_comes(fresh: Path) -> None:
     path = fresh / "eth_1d.parquet"
     whole = pl.read_parquet(path)
@@ -244,6 +232,7 @@ def test_a_frozen_day_is_withdrawn_when_the_next_one_comes(fresh: Path) -> None:
     assert query(fresh, f"SELECT close FROM core.closes WHERE {session}") == [(right,)]
 
 
+@pytest.mark.slow
 def test_a_part_and_then_the_whole_give_what_the_whole_gives(once: Path, fresh: Path) -> None:
     go(fresh, until=date(2025, 9, 30))
     assert query(fresh, "SELECT max(session) FROM core.returns") == [(date(2025, 9, 30),)]
@@ -363,6 +352,7 @@ def test_a_run_that_died_between_rows_and_ledger_leaves_no_row_without_its_load(
 # --- replays ---
 
 
+@pytest.mark.slow
 def test_a_replay_gives_what_was_published_then_and_leaves_the_main_copy(folder: Path) -> None:
     then = rows(folder, "raw", "core", "mart")
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
@@ -378,6 +368,7 @@ def test_a_replay_gives_what_was_published_then_and_leaves_the_main_copy(folder:
     assert replay.outcomes == []
 
 
+@pytest.mark.slow
 def test_a_replay_of_now_gives_what_is_published_now(folder: Path) -> None:
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
     go(folder, LATER)

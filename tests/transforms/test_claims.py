@@ -357,6 +357,7 @@ def verdicts(made):
     )
 
 
+@pytest.mark.slow
 def test_between_independent_series_no_strength_and_hardly_anything_else_is_found(tmp_path: Path) -> None:
     by_bootstrap = [claim.claim_id for claim in CLAIMS if claim.statistic]
     held = []

@@ -31,7 +31,8 @@ def generation(number: int) -> dict[type, pl.DataFrame]:
     }
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [4, 60])
 def test_readers_see_whole_generations_in_their_order(
     built_store: Store, tmp_path: Path, seconds: int, record_property: Callable[[str, object], None]
 ) -> None:

@@ -1,9 +1,6 @@
 """Nothing is lost, nothing half-written, and a file that cannot serve says why in one line."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,6 +11,7 @@ import pytest
 
 from schemas import BY_NAME, TABLES, Table, core, mart, ops, raw
 from schemas.table import InvalidTableError, columns, grain, polars_schema
+from tests.elsewhere import held_elsewhere
 from warehouse.lake import Lake
 from warehouse.store import Store, StoreError, views
 
@@ -30,7 +28,6 @@ APPENDED = {
     "ops.landed",
 }
 OURS = "database_name = current_database()"
-HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 HOSTILE = [
     "'; DROP TABLE raw.bars; --",
     "../../x",
@@ -58,18 +55,6 @@ def bars(*versions: tuple[str, int, datetime, float | None]) -> pl.DataFrame:
         for symbol, day, known_at, close in versions
     ]
     return pl.DataFrame(rows, schema=polars_schema(raw.Bars))
-
-
-@contextmanager
-def held_elsewhere(path: Path) -> Iterator[None]:
-    """Another process has the file open for writing."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        yield
-        other.communicate()
 
 
 def test_a_new_file_has_every_append_only_table_and_no_other(store: Store) -> None:

@@ -19,6 +19,7 @@ from warehouse.store import Store
 from warehouse.verify import broken
 
 Tables = dict[type[Table], pl.DataFrame]
+pytestmark = pytest.mark.slow  # two runs and a replay to break, and every byte of them
 
 
 @pytest.fixture(scope="module")

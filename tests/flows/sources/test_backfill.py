@@ -53,6 +53,7 @@ def asked(world: World) -> tuple[list[str], list[date]]:
     return coins, [day_of(one["period1"]) for one in world.asked("chart/SPY")]
 
 
+@pytest.mark.slow
 def test_pieces_land_one_after_the_other_and_are_published(world: World) -> None:
     done, seen = go(world)
     assert (done.fetched, done.skipped, done.failed) == (6, 0, ())
