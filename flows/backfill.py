@@ -24,6 +24,7 @@ from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer
+from flows.parameters import Day, Days, Seconds
 from flows.pipeline import finish
 from flows.plan import requests
 from flows.runners import Plain, Prefect, Runner
@@ -147,13 +148,13 @@ def is_covered(piece: Range, ranges: list[Range]) -> bool:
 
 @flow(name="backfill", persist_result=False)
 def backfill(
-    since: date,
+    since: Day,
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    until: date | None = None,
+    until: Day | None = None,
     assets: list[str] | None = None,
-    chunk_days: int = CHUNK_DAYS,
-    wait: float = 600.0,
+    chunk_days: Days = CHUNK_DAYS,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> Filled:
     """Fetch a range again, in pieces, without what is landed; progress is an artifact of the run."""

@@ -33,6 +33,10 @@ FAILURES = (
 WIDTH = 110  # of what is not written to a terminal
 
 
+class ServeError(RuntimeError):
+    """Something that should be served is not."""
+
+
 class Parser(argparse.ArgumentParser):
     """Argparse with errors on one line."""
 

@@ -21,6 +21,7 @@ from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import load_landed
 from flows.lock import one_writer
+from flows.parameters import Seconds
 from warehouse.backup import backup, restore
 from warehouse.boundary import boundary
 from warehouse.compact import AGE, compact
@@ -152,7 +153,7 @@ def rebuild_test(job: Job) -> list[str]:
 def maintain(
     data: Path = Path("data"),
     backup_to: str | None = None,
-    wait: float = 600.0,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> dict[str, int]:
     """Verify every hash, compact the landing zone, try a rebuild, copy what a backup lacks.

@@ -8,7 +8,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow
 
@@ -17,22 +16,21 @@ from flows.aftermath import observed
 from flows.command import console, exit_code, instant, parser, quietly
 from flows.job import Job
 from flows.lakes import lake
+from flows.parameters import Day, Instant, Kind, Seconds
 from flows.pipeline import Run
 from flows.plan import KINDS
 from flows.runners import Plain, Prefect
 from flows.summary import show
-
-Kind = Literal["crypto", "exchange", "macro", "events", "snapshot"]
 
 
 @flow(name="refresh", persist_result=False)
 def refresh(
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    as_of: datetime | None = None,
-    until: date | None = None,
-    since: date | None = None,
-    wait: float = 0.0,
+    as_of: Instant | None = None,
+    until: Day | None = None,
+    since: Day | None = None,
+    wait: Seconds = 0.0,
     only: list[Kind] | None = None,
     warehouse: str | None = None,
 ) -> Run:

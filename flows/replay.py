@@ -5,7 +5,6 @@
 
 import sys
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
 from prefect import flow
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from flows.command import console, exit_code, instant, parser
 from flows.job import Job
+from flows.parameters import Instant, Seconds
 from flows.pipeline import Run, run
 from flows.refresh import job
 from flows.runners import Plain, Prefect
@@ -29,10 +29,10 @@ GROUP BY ALL ORDER BY figures DESC, table_name, source, item, column_name
 
 @flow(name="replay", persist_result=False)
 def replay(
-    as_of: datetime,
+    as_of: Instant,
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    wait: float = 600.0,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> Run:
     """Build and publish what was known at an instant, in a folder of its own below the data folder."""
