@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows import universe as universes
-from flows.command import complain, exit_code, parser, quietly
+from flows.command import complain, day, exit_code, parser, quietly
 from flows.fetching import ask
 from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
-from flows.lock import one_writer
+from flows.lock import one_writer, wait_for_turn
 from flows.parameters import Day, Days, Seconds
 from flows.pipeline import finish
 from flows.plan import requests
@@ -216,6 +216,7 @@ def filled(flags: argparse.Namespace) -> int:
         with bar() as show:
             done = fill(job, flags.asset, flags.chunk_days, Plain(), show)
     else:
+        wait_for_turn(flags.data, flags.wait)
         with quietly():
             done = backfill(
                 flags.since,
@@ -236,8 +237,8 @@ def filled(flags: argparse.Namespace) -> int:
 def flags_of(arguments: list[str] | None) -> argparse.Namespace:
     """The flags."""
     made = parser("flows.backfill", "Fetch a range of dates again, piece by piece.")
-    made.add_argument("--since", type=date.fromisoformat, required=True, help="first date")
-    made.add_argument("--until", type=date.fromisoformat, help="last date; default: today")
+    made.add_argument("--since", type=day, required=True, help="first date")
+    made.add_argument("--until", type=day, help="last date; default: today")
     made.add_argument("--asset", action="append", default=[], help="only this asset; may be repeated")
     made.add_argument("--chunk-days", type=positive, default=CHUNK_DAYS, help="days in one piece")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")

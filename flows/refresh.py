@@ -13,9 +13,10 @@ from prefect import flow
 
 from flows import universe as universes
 from flows.aftermath import observed
-from flows.command import console, exit_code, instant, parser, quietly
+from flows.command import console, day, exit_code, instant, parser, quietly
 from flows.job import Job
 from flows.lakes import lake
+from flows.lock import wait_for_turn
 from flows.parameters import Day, Instant, Kind, Seconds
 from flows.pipeline import Run
 from flows.plan import KINDS
@@ -85,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = observed(plain, Plain(), is_prefect=False)
         else:
+            wait_for_turn(flags.data, flags.wait)
             with quietly():
                 done = refresh(*asked)
         show(done, console())
@@ -99,8 +101,8 @@ def flags_of(arguments: list[str] | None) -> Namespace:
     made.add_argument(
         "--as-of", type=instant, help="replay what was known at this instant, beside the main copy"
     )
-    made.add_argument("--since", type=date.fromisoformat, help="first date to fetch")
-    made.add_argument("--until", type=date.fromisoformat, help="last date to fetch")
+    made.add_argument("--since", type=day, help="first date to fetch")
+    made.add_argument("--until", type=day, help="last date to fetch")
     made.add_argument("--only", nargs="+", choices=KINDS, help="kinds of sources to ask (default: all)")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
     return made.parse_args(arguments)
