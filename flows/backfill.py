@@ -19,13 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import spool
 from flows import universe as universes
-from flows.command import complain, exit_code, parser, quietly
+from flows.command import complain, day, exit_code, parser, quietly
 from flows.fetching import ask
 from flows.intake import is_judged_by_next
 from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
-from flows.lock import one_writer
+from flows.lock import one_writer, wait_for_turn
+from flows.parameters import Day, Days, Seconds
 from flows.pipeline import finish
 from flows.plan import in_panels, requests
 from flows.runners import Plain, Prefect, Runner, few_threads
@@ -158,13 +159,13 @@ def is_covered(piece: Range, ranges: list[Range]) -> bool:
 
 @flow(name="backfill", persist_result=False, task_runner=few_threads())
 def backfill(
-    since: date,
+    since: Day,
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    until: date | None = None,
+    until: Day | None = None,
     assets: list[str] | None = None,
-    chunk_days: int = CHUNK_DAYS,
-    wait: float = 600.0,
+    chunk_days: Days = CHUNK_DAYS,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> Filled:
     """Fetch a range again, in pieces, without what is landed; progress is an artifact of the run."""
@@ -226,6 +227,7 @@ def filled(flags: argparse.Namespace) -> int:
         with bar() as show:
             done = fill(job, flags.asset, flags.chunk_days, Plain(), show)
     else:
+        wait_for_turn(flags.data, flags.wait)
         with quietly():
             done = backfill(
                 flags.since,
@@ -246,8 +248,8 @@ def filled(flags: argparse.Namespace) -> int:
 def flags_of(arguments: list[str] | None) -> argparse.Namespace:
     """The flags."""
     made = parser("flows.backfill", "Fetch a range of dates again, piece by piece.")
-    made.add_argument("--since", type=date.fromisoformat, required=True, help="first date")
-    made.add_argument("--until", type=date.fromisoformat, help="last date; default: today")
+    made.add_argument("--since", type=day, required=True, help="first date")
+    made.add_argument("--until", type=day, help="last date; default: today")
     made.add_argument("--asset", action="append", default=[], help="only this asset; may be repeated")
     made.add_argument("--chunk-days", type=positive, default=CHUNK_DAYS, help="days in one piece")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")

@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from flows import calendars
 from flows import universe as universes
+from flows.parameters import Seconds
 from flows.refresh import refresh
 from flows.universe import Universe
 from transforms.finality import daily_final_at
@@ -23,7 +24,7 @@ DEFAULT_SETTLING = timedelta(minutes=30)
 def close(
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    wait: float = 600.0,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> State[Any]:
     """Refresh once today's session is final; Completed as "NoSession" where the calendar has none today."""

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,7 +30,12 @@ FAILURES = (
     InvalidTableError,
     OSError,
 )
+INSTANT = "2025-10-08T21:00Z"
 WIDTH = 110  # of what is not written to a terminal
+
+
+class ServeError(RuntimeError):
+    """Something that should be served is not."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,10 +63,21 @@ def parser(program: str, description: str) -> Parser:
 
 def instant(text: str) -> datetime:
     """An ISO instant with its time zone."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'"{text}" is no ISO instant; write {INSTANT}') from error
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f'"{text}" has no time zone; write 2025-10-08T21:00Z')
+        raise argparse.ArgumentTypeError(f'"{text}" has no time zone; write {INSTANT}')
     return moment.astimezone(UTC)
+
+
+def day(text: str) -> date:
+    """An ISO date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'"{text}" is no ISO date; write 2025-10-08') from error
 
 
 def exit_code(action: Callable[[], int]) -> int:

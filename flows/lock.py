@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 LOCK = "writer.lock"
 PAUSE = 0.1  # seconds between two tries
@@ -25,10 +26,10 @@ def one_writer(data: Path, wait: float) -> Iterator[timedelta]:
 
     Raises:
         LockedError: if it is still held after the wait.
+        OSError: if there can be no such folder, or nobody may write to it.
     """
-    data.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with (data / LOCK).open("w") as file:
+    with lock_file(data) as file:
         while not taken(file.fileno()):
             if time.monotonic() >= began + wait:
                 raise LockedError(
@@ -36,6 +37,27 @@ def one_writer(data: Path, wait: float) -> Iterator[timedelta]:
                 )
             time.sleep(PAUSE)
         yield timedelta(seconds=time.monotonic() - began)
+
+
+def wait_for_turn(data: Path, wait: float) -> None:
+    """Until nobody writes to the folder; for a command that takes long to start, so that it is told before.
+
+    Raises:
+        LockedError: if somebody still does after the wait.
+    """
+    with one_writer(data, wait):
+        pass
+
+
+def lock_file(data: Path) -> IO[str]:
+    """The folder's lock file, opened, and the folder, made where it is missing."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        return (data / LOCK).open("w")
+    except OSError as error:
+        raise OSError(
+            f"{data}: is no folder to write to ({error.strerror}); name another with --data"
+        ) from error
 
 
 def taken(handle: int) -> bool:

@@ -10,84 +10,26 @@ from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from prefect import flow
 
 from flows import universe as universes
-from flows.build import build
 from flows.command import exit_code, parser
 from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import load_landed
 from flows.lock import one_writer
+from flows.parameters import Seconds
+from flows.rebuild import rebuild, rebuild_test
 from warehouse.backup import backup, restore
 from warehouse.boundary import boundary
 from warehouse.compact import AGE, compact
 from warehouse.lake import Lake
-from warehouse.landing import LandingError, sync
+from warehouse.landing import LandingError
 from warehouse.place import StoreError
-from warehouse.publish import POINTER, publish, refuse_log_beside
-from warehouse.store import Store, only_builder
+from warehouse.publish import POINTER
+from warehouse.store import Store
 from warehouse.verify import broken
-
-
-def rebuild(job: Job) -> dict[str, int]:
-    """A new warehouse from every landed file, published; the old one is replaced when the new one is whole.
-
-    Returns:
-        Rows per table.
-
-    Raises:
-        LandingError: if a landed file is not what was written; the old warehouse stays.
-    """
-    if not job.zone.is_dir():
-        raise LandingError(
-            f"{job.zone}: there is no landing zone to rebuild from; name another folder with --data"
-        )
-    with one_writer(job.data, job.wait):
-        return rebuild_alone(job)
-
-
-def rebuild_alone(job: Job) -> dict[str, int]:
-    """The rebuild, once nobody else writes to the folder."""
-    if job.lake:
-        rebuild_lake(job, job.lake)
-    else:
-        rebuild_file(job)
-    with Store(job.warehouse) as store:
-        return publish(store, job.home / "published", job.run_id, job.manifest).tables
-
-
-def rebuild_file(job: Job) -> None:
-    """A new file, which takes the old one's place."""
-    fresh = job.file.with_suffix(".rebuild")
-    remove(fresh)
-    with Store(fresh) as store:
-        load_landed(store, job.zone)
-        build(store, job.universe, job.now)
-    refuse_log_beside(fresh)
-    remove(job.file)
-    fresh.replace(job.file)
-    sync(job.data)
-
-
-def rebuild_lake(job: Job, where: Lake) -> None:
-    """All tables of the lake anew, in one transaction."""
-    with Store(where, anew=True) as store:
-
-        def write() -> None:
-            store.clear()
-            load_landed(store, job.zone)
-            build(store, job.universe, job.now)
-
-        store.transact(write, only_builder)
-
-
-def remove(database: Path) -> None:
-    """Remove a database file and, first, its write-ahead log, which must never lie beside another file."""
-    for path in (database.with_name(database.name + ".wal"), database):
-        path.unlink(missing_ok=True)
 
 
 def last_universe(data: Path) -> Path:
@@ -134,25 +76,11 @@ def restored(place: str, data: Path, wait: float) -> int:
         return restore(place, data / "landing")
 
 
-def rebuild_test(job: Job) -> list[str]:
-    """The tables of `core` and `mart` that a rebuild would make otherwise than they are."""
-    with TemporaryDirectory(dir=job.data) as folder, one_writer(job.data, job.wait):
-        with Store(job.warehouse) as store:
-            wanted = store.digests()
-        with Store(Path(folder) / "rebuilt.duckdb") as store:
-            load_landed(store, job.zone)
-            build(store, job.universe, job.now)
-            found = store.digests()
-    return [
-        table for table in wanted if table.startswith(("core.", "mart.")) and found[table] != wanted[table]
-    ]
-
-
 @flow(name="maintain", persist_result=False)
 def maintain(
     data: Path = Path("data"),
     backup_to: str | None = None,
-    wait: float = 600.0,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> dict[str, int]:
     """Verify every hash, compact the landing zone, try a rebuild, copy what a backup lacks.
@@ -187,11 +115,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def rebuilt(flags: Namespace) -> int:
-    """Rebuild, and print the rows per table."""
+    """Rebuild, and print the rows per table and where the page is."""
     path = flags.universe or last_universe(flags.data)
     where = lake(flags.warehouse)
-    counts = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait, lake=where))
-    sys.stdout.write("".join(f"{table:<24}{count:>12,}\n" for table, count in counts.items()))
+    done = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait, lake=where))
+    lines = [f"{table:<24}{count:>12,}" for table, count in done.tables.items()]
+    lines += [f"trouble: {' '.join(trouble.split())}" for trouble in done.troubles]
+    lines += [f"page:    {done.page}"] if done.page else []
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 

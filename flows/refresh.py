@@ -8,31 +8,30 @@ from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow
 
 from flows import universe as universes
 from flows.aftermath import observed
-from flows.command import console, exit_code, instant, parser, quietly
+from flows.command import console, day, exit_code, instant, parser, quietly
 from flows.job import Job
 from flows.lakes import lake
+from flows.lock import wait_for_turn
+from flows.parameters import Day, Instant, Kind, Seconds
 from flows.pipeline import Run
 from flows.plan import KINDS
 from flows.runners import Plain, Prefect, few_threads
 from flows.summary import show
-
-Kind = Literal["crypto", "exchange", "macro", "events", "snapshot"]
 
 
 @flow(name="refresh", persist_result=False, task_runner=few_threads())
 def refresh(
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    as_of: datetime | None = None,
-    until: date | None = None,
-    since: date | None = None,
-    wait: float = 0.0,
+    as_of: Instant | None = None,
+    until: Day | None = None,
+    since: Day | None = None,
+    wait: Seconds = 0.0,
     only: list[Kind] | None = None,
     warehouse: str | None = None,
 ) -> Run:
@@ -87,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = observed(plain, Plain(), is_prefect=False)
         else:
+            wait_for_turn(flags.data, flags.wait)
             with quietly():
                 done = refresh(*asked)
         show(done, console())
@@ -101,8 +101,8 @@ def flags_of(arguments: list[str] | None) -> Namespace:
     made.add_argument(
         "--as-of", type=instant, help="replay what was known at this instant, beside the main copy"
     )
-    made.add_argument("--since", type=date.fromisoformat, help="first date to fetch")
-    made.add_argument("--until", type=date.fromisoformat, help="last date to fetch")
+    made.add_argument("--since", type=day, help="first date to fetch")
+    made.add_argument("--until", type=day, help="last date to fetch")
     made.add_argument("--only", nargs="+", choices=KINDS, help="kinds of sources to ask (default: all)")
     made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
     return made.parse_args(arguments)

@@ -5,15 +5,15 @@
 
 import sys
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
 from prefect import flow
 from rich.console import Console
 from rich.text import Text
 
-from flows.command import console, exit_code, instant, parser
+from flows.command import INSTANT, console, exit_code, instant, parser
 from flows.job import Job
+from flows.parameters import Instant, Seconds
 from flows.pipeline import Run, run
 from flows.refresh import job
 from flows.runners import Plain, Prefect
@@ -29,10 +29,10 @@ GROUP BY ALL ORDER BY figures DESC, table_name, source, item, column_name
 
 @flow(name="replay", persist_result=False)
 def replay(
-    as_of: datetime,
+    as_of: Instant,
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
-    wait: float = 600.0,
+    wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> Run:
     """Build and publish what was known at an instant, in a folder of its own below the data folder."""
@@ -72,8 +72,10 @@ def later_revisions(asked: Job) -> list[tuple[object, ...]]:
 def main(arguments: list[str] | None = None) -> int:
     """Replay; the exit codes are those of `flows.refresh`."""
     made = parser("flows.replay", "Build what was known at an instant, beside the live copy.")
-    made.add_argument("as_of", type=instant, help="an instant, e.g. 2025-10-08T21:00Z")
+    made.add_argument("as_of", type=instant, nargs="?", help=f"an instant, e.g. {INSTANT}")
     flags = made.parse_args(arguments)
+    if not flags.as_of:
+        made.error(f"as of when? name an instant: make replay AS_OF={INSTANT}")
 
     def once() -> int:
         asked = (flags.universe, flags.data, flags.as_of, None, None, flags.wait, None, flags.warehouse)

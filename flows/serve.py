@@ -14,24 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
-from uuid import UUID
 
 import httpx
 
-from flows.command import complain
+from flows.command import ServeError, complain
 
 ROOT = Path(__file__).parents[1]
-POOL = "comove"
 HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS, PAUSE = 180.0, 30.0, 0.2
-ALARMS = {
-    "comove: a run failed": {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
-    "comove: a run is late": {"prefect.flow-run.Late"},
-}
-
-
-class ServeError(RuntimeError):
-    """Something that should run does not."""
 
 
 def settings(port: int) -> dict[str, str]:
@@ -40,6 +30,8 @@ def settings(port: int) -> dict[str, str]:
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
+        # who holds a deployment's only slot must outlive the server, or a run that died with it keeps it
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
@@ -99,56 +91,6 @@ def refuse_taken(url: str) -> None:
     raise ServeError(f"{url}: something answers there already; choose another port with COMOVE_PORT")
 
 
-def prepare() -> None:
-    """The work pool and the alarms, each made where it is missing."""
-    from prefect.client.orchestration import get_client  # reads its settings when it is imported
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectNotFound
-
-    with get_client(sync_client=True) as client:
-        try:
-            client.read_work_pool(POOL)
-        except ObjectNotFound:
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-    for name, events in ALARMS.items():
-        set_alarm(name, events)
-
-
-def set_alarm(name: str, events: set[str]) -> None:
-    """One automation, made anew where it is there already, so that its action is the one asked for now."""
-    from prefect.client.orchestration import get_client
-    from prefect.events.actions import ActionTypes, DoNothing, SendNotification
-    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-
-    action: ActionTypes = DoNothing()
-    if block := os.environ.get("COMOVE_NOTIFY"):
-        body = "{{ flow.name }}: {{ flow_run.name }} is {{ flow_run.state.name }}"
-        action = SendNotification(block_document_id=block_id(block), subject=name, body=body)
-    about: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
-    trigger = EventTrigger(expect=events, match=about, posture=Posture.Reactive, threshold=1)
-    with get_client(sync_client=True) as client:
-        for old in client.read_automations_by_name(name):
-            client.delete_automation(old.id)
-        client.create_automation(AutomationCore(name=name, trigger=trigger, actions=[action]))
-
-
-def block_id(block: str) -> UUID:
-    """The id of a notification block.
-
-    Raises:
-        ServeError: if it is not there.
-    """
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound
-
-    kind, _, label = block.partition("/")
-    try:
-        with get_client(sync_client=True) as client:
-            return client.read_block_document_by_name(label, kind).id
-    except ObjectNotFound as error:
-        raise ServeError(f"COMOVE_NOTIFY={block}: the server has no such block; make it first") from error
-
-
 def deploy() -> None:
     """All deployments of prefect.yaml.
 
@@ -166,11 +108,14 @@ def serve(port: int) -> None:
     os.environ.update(told)
     url = told["PREFECT_API_URL"]
     refuse_taken(url)
+    from flows import server as on_server  # Prefect reads its settings when it is imported
+
     with running("server", "start", "--host", HOST, "--port", str(port)) as server:
         wait_for(server, url)
-        prepare()
+        on_server.prepare()
         deploy()
-        with running("worker", "start", "--pool", POOL, "--type", "process") as worker:
+        on_server.refuse_unknown_parameters()
+        with running("worker", "start", "--pool", on_server.POOL, "--type", "process") as worker:
             sys.stdout.write(f"comove is served at http://{HOST}:{port}; Ctrl-C ends it\n")
             sys.stdout.flush()
             while server.poll() is None and worker.poll() is None:

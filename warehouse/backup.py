@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs
 
+from warehouse.boundary import boundary
 from warehouse.landing import LandingError, landed, sha256, sync
 
 PART = ".part"  # of a copy that is under way
@@ -34,7 +35,9 @@ def backup(zone: Path, target: str) -> int:
             goal = f"{root}/{path}"
             place.create_dir(str(PurePosixPath(goal).parent), recursive=True)
             fs.copy_files(str(zone / path), goal + PART, source_filesystem=here, destination_filesystem=place)
+            boundary("backup-copied")
             place.move(goal + PART, goal)
+            boundary("backup-named")
     except (OSError, pa.ArrowException) as error:
         raise LandingError(f"{target}: cannot be written ({error}); the landing zone is untouched") from error
     return len(missing)
@@ -64,8 +67,10 @@ def restore(source: str, zone: Path) -> int:
                 f"{source}/{path}: its bytes are not those that were landed; try another backup"
             )
         sync(part)
+        boundary("restore-copied")
         part.replace(goal)
         sync(goal.parent)
+        boundary("restore-named")
     return len(wanted)
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-STEPS = (
+RUN = (
     "fetched",
     "landing-written",
     "landed-file",
@@ -15,10 +15,20 @@ STEPS = (
     "exported",
     "database-replaced",
     "published",
+)
+UPKEEP = (
     "compacted",
     "compacted-loaded",
     "compacted-deleted",
+    "rebuilt",
+    "rebuild-log-removed",
+    "rebuild-replaced",
+    "backup-copied",
+    "backup-named",
+    "restore-copied",
+    "restore-named",
 )
+STEPS = RUN + UPKEEP
 
 
 def boundary(step: str) -> None:

@@ -10,10 +10,8 @@ import pytest
 from tests.faults.compare import acknowledged, lost, published, stored, troubles
 from tests.faults.conftest import NOW
 from tests.faults.forks import Forks
-from warehouse.boundary import STEPS
+from warehouse.boundary import RUN
 
-UPKEEP = ("compacted", "compacted-loaded", "compacted-deleted")  # see tests/warehouse/test_compact.py
-RUN = [step for step in STEPS if step not in UPKEEP]
 QUICK = "landed-file"  # the one step that the quick tests try
 CASES = [
     pytest.param("revised", QUICK),

@@ -1,7 +1,8 @@
 """Requests and answers as a provider's module would make them, and a folder in which a run took place."""
 
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from flows.batch import Batch, quarantine
 from flows.intake import take_in
 from flows.sources import Answer, Request
 from schemas import raw
+from tests.flows.webhook import Webhook
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +69,12 @@ def folder(once: Path, tmp_path: Path) -> Path:
     """A copy of that folder that a test may change."""
     shutil.copytree(once, tmp_path / "ran")
     return tmp_path / "ran"
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A local server that keeps what is posted to it."""
+    with Webhook() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

@@ -1,13 +1,9 @@
 """Each alert is told once to each channel, arrives at a webhook, and never fails a run."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,47 +12,15 @@ from flows.aftermath import observed
 from flows.alerts import Alert, Channel, Fact, news, tell
 from flows.fetching import NothingUsableError
 from flows.job import Job
+from flows.lock import LockedError, one_writer
+from flows.rebuild import rebuild
 from flows.runners import Plain
+from tests.flows.webhook import Webhook
 from warehouse.landing import LandingError
 
 LINKED = Fact("regime", "ETH/RUT", "linked", "as of today")
 UNLINKED = replace(LINKED, value="unlinked")
 STALE = Fact("stale", "RSP", "stale", "RSP: 3 sessions behind")
-
-
-class Webhook(HTTPServer):
-    """A local server that keeps what is posted to it, and may refuse."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.posted: list[dict[str, Any]] = []
-        self.status = 200
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.server.status == 200:
-            self.server.posted.append(json.loads(body))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -197,6 +161,20 @@ def test_a_failed_run_does_not_make_old_news_new(
             observed(again(job), Plain(), is_prefect=False)
     observed(again(job), Plain(), is_prefect=False)
     assert [one["subject"] for one in webhook.posted] == ["comove: stale: RSP", "comove: failed: run"]
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_failed_rebuild_is_told_as_a_failed_run_is(job: Job, webhook: Webhook) -> None:
+    observed(again(job), Plain(), is_prefect=False)
+    webhook.posted.clear()
+    landed = next((job.zone / "raw.macro").rglob("*.parquet"))
+    landed.write_bytes(landed.read_bytes() + b"x")
+    with pytest.raises(LandingError):
+        rebuild(again(job))
+    with one_writer(job.data, 0), pytest.raises(LockedError):
+        rebuild(again(job))
+    assert [one["subject"] for one in webhook.posted] == ["comove: failed: run"]
+    assert landed.name in webhook.posted[0]["body"]
 
 
 def raiser(error: Exception) -> Callable[..., None]:

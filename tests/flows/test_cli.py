@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows import maintain, refresh
+from flows import maintain, refresh, replay
 from flows.lock import one_writer
 from warehouse.reader import connect
 
@@ -196,9 +196,9 @@ def test_a_missing_universe_is_one_line(command: Command, home: Path) -> None:
     [
         (["--frobnicate"], ["--frobnicate"]),
         (["--as-of", "2025-10-08T21:00"], ["--as-of", "has no time zone", "2025-10-08T21:00Z"]),
-        (["--as-of", "yesterday"], ["--as-of", "yesterday"]),
-        (["--until", "2025-13-45"], ["--until", "2025-13-45"]),
-        (["--since", "soon"], ["--since", "soon"]),
+        (["--as-of", "yesterday"], ["--as-of", '"yesterday" is no ISO instant; write 2025-10-08T21:00Z']),
+        (["--until", "2025-13-45"], ["--until", '"2025-13-45" is no ISO date; write 2025-10-08']),
+        (["--since", "soon"], ["--since", '"soon" is no ISO date; write 2025-10-08']),
         (["--runner", "cron"], ["--runner", "cron"]),
         (["--until"], ["--until"]),
     ],
@@ -282,13 +282,35 @@ def test_a_warehouse_that_is_none_is_one_line(command: Command, home: Path) -> N
 
 def test_a_data_folder_that_is_a_file_is_one_line(command: Command, home: Path) -> None:
     (home / "data").write_text("a file")
-    assert_one_line(command(), 1, "data")
+    where = f"{home / 'data'}: is no folder to write to (File exists)"
+    assert_one_line(command(), 1, where, "name another with --data")
 
 
 def test_a_folder_that_another_run_writes_to_is_one_line(command: Command, home: Path) -> None:
     with one_writer(home / "data", 0):
         assert_one_line(command("--wait", "0"), 3, "another run is writing to it", "--wait")
     assert [path.name for path in (home / "data").iterdir()] == ["writer.lock"]
+
+
+def test_a_locked_folder_and_a_bad_universe_are_told_before_prefect_starts(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "refresh", None)
+    flags = ["--universe", str(home / "universe.toml"), "--data", str(home / "data")]
+    with one_writer(home / "data", 0):
+        assert refresh.main(flags) == 3
+    said = capsys.readouterr()
+    assert_one_line(Said(3, said.out, said.err), 3, "another run is writing to it", "--wait")
+    assert refresh.main([*flags, "--universe", str(home / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
+
+
+def test_a_replay_of_no_instant_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        replay.main([])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said == ("comove: as of when? name an instant: make replay AS_OF=2025-10-08T21:00Z; see --help\n")
 
 
 # --- upkeep ---

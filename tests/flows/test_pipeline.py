@@ -260,10 +260,11 @@ def test_a_rebuild_gives_identical_tables(folder: Path) -> None:
     before = rows(folder, "raw", "core", "mart", "ops")
     path = folder / "universe.toml"
     now = LATER + timedelta(days=1)
-    counts = rebuild(Job(universe.load(path), folder / "data", now=now, universe_path=path))
+    done = rebuild(Job(universe.load(path), folder / "data", now=now, universe_path=path))
     after = rows(folder, "raw", "core", "mart", "ops")
     assert after == before
-    assert counts == {table: len(found) for table, found in before.items()}
+    assert done.tables == {table: len(found) for table, found in before.items()}
+    assert (done.page, done.troubles) == (folder / "data" / "report" / "index.html", [])
     left = {path.name for path in (folder / "data").iterdir()}
     assert left - {"writer.lock"} == {"landing", "published", "report", "warehouse.duckdb"}
 

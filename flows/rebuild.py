@@ -1,0 +1,114 @@
+"""The warehouse anew from the landing zone: nothing in it is needed but what the landed files say."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows import alerts
+from flows.aftermath import failure_told
+from flows.build import build
+from flows.job import Job
+from flows.ledger import load_landed
+from flows.lock import one_writer
+from flows.pipeline import leave_page
+from flows.runners import Plain
+from warehouse.boundary import boundary
+from warehouse.lake import Lake
+from warehouse.landing import LandingError, sync
+from warehouse.publish import publish, refuse_log_beside
+from warehouse.store import Store, only_builder
+
+TRIED = ".rebuild-test.duckdb"  # in the data folder
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Rows per published table, the page, and what failed after the publication."""
+
+    tables: dict[str, int]
+    page: Path | None
+    troubles: list[str]
+
+
+def rebuild(job: Job) -> Rebuilt:
+    """A new warehouse from every landed file, published; the old one is replaced when the new one is whole.
+
+    Raises:
+        LandingError: if a landed file is not what was written; the old warehouse stays.
+    """
+    if not job.zone.is_dir():
+        raise LandingError(
+            f"{job.zone}: there is no landing zone to rebuild from; name another folder with --data"
+        )
+    channels = alerts.channels(has_events=False)
+    with failure_told(job, channels), one_writer(job.data, job.wait):
+        return rebuild_alone(job)
+
+
+def rebuild_alone(job: Job) -> Rebuilt:
+    """The rebuild, once nobody else writes to the folder."""
+    if job.lake:
+        rebuild_lake(job, job.lake)
+    else:
+        rebuild_file(job)
+    with Store(job.warehouse) as store:
+        tables = publish(store, job.home / "published", job.run_id, job.manifest).tables
+    return Rebuilt(tables, *leave_page(job.home, Plain()))
+
+
+def rebuild_file(job: Job) -> None:
+    """A new file, which takes the old one's place; the old one's log must be gone before it does."""
+    fresh = job.file.with_suffix(".rebuild")
+    make(job, fresh)
+    refuse_log_beside(fresh)
+    boundary("rebuilt")
+    log_of(job.file).unlink(missing_ok=True)
+    boundary("rebuild-log-removed")
+    fresh.replace(job.file)
+    sync(job.data)
+    boundary("rebuild-replaced")
+
+
+def rebuild_lake(job: Job, where: Lake) -> None:
+    """All tables of the lake anew, in one transaction."""
+    with Store(where, anew=True) as store:
+
+        def write() -> None:
+            store.clear()
+            load_landed(store, job.zone)
+            build(store, job.universe, job.now)
+
+        store.transact(write, only_builder)
+
+
+def make(job: Job, file: Path) -> dict[str, str]:
+    """A warehouse in a file of its own, in place of what a killed rebuild left there; gives its digests."""
+    remove(file)
+    with Store(file) as store:
+        load_landed(store, job.zone)
+        build(store, job.universe, job.now)
+        return store.digests()
+
+
+def log_of(database: Path) -> Path:
+    """The write-ahead log of a database file."""
+    return database.with_name(database.name + ".wal")
+
+
+def remove(database: Path) -> None:
+    """Remove a database file and, first, its write-ahead log, which must never lie beside another file."""
+    for path in (log_of(database), database):
+        path.unlink(missing_ok=True)
+
+
+def rebuild_test(job: Job) -> list[str]:
+    """The tables of `core` and `mart` that a rebuild would make otherwise than they are."""
+    with one_writer(job.data, job.wait):
+        with Store(job.warehouse) as store:
+            wanted = store.digests()
+        try:
+            found = make(job, job.data / TRIED)
+        finally:
+            remove(job.data / TRIED)
+    return [
+        table for table in wanted if table.startswith(("core.", "mart.")) and found[table] != wanted[table]
+    ]

@@ -1,0 +1,98 @@
+"""What a Prefect server is told at the start: the work pool, the alarms, what the deployments refuse.
+
+Talks to the server that `PREFECT_API_URL` names. `COMOVE_NOTIFY=<type>/<name>` is a notification block of
+Prefect that is told of failed and late runs; without one they are events that the server's pages show.
+"""
+
+import os
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ActionTypes, DoNothing, SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from flows.command import ServeError
+from flows.parameters import closed
+
+POOL = "comove"
+UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+ALARMS = {
+    "comove: a run failed": {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+    "comove: a run is late": {"prefect.flow-run.Late"},
+}
+
+
+def prepare() -> None:
+    """The work pool and the alarms, each made where it is missing; and an end to the runs that died."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(POOL)
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+    for name, events in ALARMS.items():
+        set_alarm(name, events)
+    bury()
+
+
+def set_alarm(name: str, events: set[str]) -> None:
+    """One automation, made anew where it is there already, so that its action is the one asked for now."""
+    action: ActionTypes = DoNothing()
+    if block := os.environ.get("COMOVE_NOTIFY"):
+        body = "{{ flow.name }}: {{ flow_run.name }} is {{ flow_run.state.name }}"
+        action = SendNotification(block_document_id=block_id(block), subject=name, body=body)
+    about: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
+    trigger = EventTrigger(expect=events, match=about, posture=Posture.Reactive, threshold=1)
+    with get_client(sync_client=True) as client:
+        for old in client.read_automations_by_name(name):
+            client.delete_automation(old.id)
+        client.create_automation(AutomationCore(name=name, trigger=trigger, actions=[action]))
+
+
+def block_id(block: str) -> UUID:
+    """The id of a notification block.
+
+    Raises:
+        ServeError: if it is not there.
+    """
+    kind, _, label = block.partition("/")
+    try:
+        with get_client(sync_client=True) as client:
+            return client.read_block_document_by_name(label, kind).id
+    except ObjectNotFound as error:
+        raise ServeError(f"COMOVE_NOTIFY={block}: the server has no such block; make it first") from error
+
+
+def bury() -> None:
+    """Say of every run that was under way that it crashed: its worker is gone, ours does not run yet.
+
+    It would keep the deployment's only slot, and with it the next runs from starting.
+    """
+    died = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)))
+    ours = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=died, work_pool_filter=ours):
+            client.set_flow_run_state(run.id, Crashed(message="its worker was gone when comove was started"))
+
+
+def refuse_unknown_parameters() -> None:
+    """Forbid every deployment the parameters that its flow does not name; Prefect would pass them on."""
+    with get_client(sync_client=True) as client:
+        for one in client.read_deployments():
+            schema = closed(one.parameter_openapi_schema or {})
+            client.request(
+                "PATCH",
+                "/deployments/{id}",
+                path_params={"id": one.id},
+                json={"parameter_openapi_schema": schema},
+            )

@@ -1,0 +1,77 @@
+"""Kill -9 at every step of a rebuild, a backup and a restore: one rerun, or the next run, heals."""
+
+import shutil
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.faults.compare import acknowledged, lost, published, stored, troubles
+from tests.faults.conftest import NOW
+from tests.faults.forks import Forks
+
+OWN = ["rebuilt", "rebuild-log-removed", "rebuild-replaced"]
+SHARED = ["loading", "loaded", "copied", "exported", "database-replaced", "published"]  # with a run
+CASES = [
+    *[pytest.param(step, "rebuild") for step in OWN],
+    *[pytest.param(step, "run", marks=pytest.mark.slow) for step in OWN],
+    *[pytest.param(step, heal, marks=pytest.mark.slow) for step in SHARED for heal in ("rebuild", "run")],
+]
+
+
+@pytest.fixture(scope="session")
+def interrupted(forks: Forks, revised: Path) -> Path:
+    """A folder whose run was killed before it published, so that its warehouse has a log; to be copied."""
+    folder = revised.with_name("interrupted")
+    shutil.copytree(revised, folder)
+    killed = forks.run(folder, NOW + timedelta(days=1), env={"CRASH_AT": "built"})
+    assert killed["code"] == -signal.SIGKILL, killed["err"]
+    assert (folder / "data" / "warehouse.duckdb.wal").exists()
+    return folder
+
+
+@pytest.mark.parametrize(("step", "heal"), CASES)
+def test_a_rebuild_killed_at_a_step_is_healed_by_the_next(
+    step: str, heal: str, forks: Forks, interrupted: Path, undisturbed: dict[str, Path], tmp_path: Path
+) -> None:
+    home, data = tmp_path / "home", tmp_path / "home" / "data"
+    shutil.copytree(interrupted, home)
+    old, wanted, said = published(data), stored(undisturbed["revised"] / "data"), acknowledged(data)
+    later = NOW + timedelta(days=1, minutes=5)
+    killed = forks("rebuild", folder=home, now=later, env={"CRASH_AT": step})
+    assert killed["code"] == -signal.SIGKILL, killed["err"]
+    assert published(data) in (old, wanted)
+    healed = forks(heal, folder=home, now=later + timedelta(minutes=5))
+    assert healed["code"] == 0, healed["err"]
+    assert lost(data, said) == 0
+    assert troubles(data, wanted) == []
+    assert forks("rebuild", folder=home, now=later + timedelta(minutes=10))["code"] == 0
+    assert troubles(data, wanted) == []
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The landed files of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("step", ["backup-copied", "backup-named", "restore-copied", "restore-named"])
+def test_a_backup_or_restore_killed_at_a_step_is_ended_by_the_next(
+    step: str, forks: Forks, folder: Path
+) -> None:
+    zone, place = folder / "data" / "landing", folder / "backup"
+    wanted = files(zone)
+    for task in ("backup", "restore"):
+        asked = [task, "--data", str(folder / "data"), "--place", str(place)]
+        if step.startswith(task):
+            killed = forks("command", module="flows.maintain", arguments=asked, env={"CRASH_AT": step})
+            assert killed["code"] == -signal.SIGKILL, killed["err"]
+            assert files(zone if task == "restore" else place).items() <= wanted.items()
+        done = forks("command", module="flows.maintain", arguments=asked)
+        assert done["code"] == 0, done["err"]
+        assert files(place) == files(zone) == wanted
+        for landed in [*zone.rglob("*.parquet")][1:] if task == "backup" else ():
+            landed.unlink()
+    healed = forks.run(folder, NOW + timedelta(days=1))
+    assert healed["code"] == 0, healed["err"]
+    assert list(zone.rglob(".*")) == []

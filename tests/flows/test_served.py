@@ -1,0 +1,167 @@
+"""Server, worker, deployments and their runs, end to end and without a network."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.states import Scheduled
+
+from tests.flows.served import ROOT, Served, below, by_its_clock, every_minute, state_of, words
+from tests.flows.webhook import Webhook
+from warehouse.reader import connect
+
+pytestmark = pytest.mark.slow
+SIX_MINUTES = 360.0
+BAD: dict[str, list[dict[str, Any]]] = {
+    "crypto-hourly": [
+        {"only": ["shares"]},
+        {"only": "crypto"},
+        {"wait": "long"},
+        {"wait": -1},
+        {"data": 7},
+        {"as_of": []},
+        {"as_of": "soon"},
+        {"as_of": "2025-10-08T21:00"},
+        {"since": "yesterday"},
+        {"until": "2025-13-45"},
+        {"univers": "x"},
+    ],
+    "us-close": [{"univers": "x"}, {"wait": "long"}],
+    "maintenance-weekly": [{"univers": "x"}, {"backup_to": 7}],
+    "backfill": [
+        {},
+        {"since": "yesterday"},
+        {"since": "2025-10-08", "chunk_days": 0},
+        {"since": "8.10.2025"},
+    ],
+    "replay": [
+        {},
+        {"as_of": "soon"},
+        {"as_of": "2025-10-08"},
+        {"as_of": "2025-10-08T21:00Z", "univers": "x"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def served(
+    tiny_universe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """`make serve` on a free port; one for all tests of this file."""
+    folder = tmp_path_factory.mktemp("served")
+    made = Served(folder, tiny_universe(folder / "home"))
+    made.start()
+    yield made
+    assert made.stop() == 0
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[SyncPrefectClient]:
+    with served.client() as client:
+        yield client
+
+
+def symbols(data: str) -> list[str]:
+    """Whose bars are published in a folder."""
+    with closing(connect(Path(data))) as con:
+        return [row[0] for row in con.execute("SELECT DISTINCT symbol FROM raw.bars ORDER BY ALL").fetchall()]
+
+
+def deployment(client: SyncPrefectClient, name: str) -> Any:
+    return next(one for one in client.read_deployments() if one.name == name)
+
+
+def test_everything_is_deployed_and_bad_parameters_make_no_run(client: SyncPrefectClient) -> None:
+    names = {one.name: one for one in client.read_deployments()}
+    assert set(names) == {
+        one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    }
+    before = {run.id for run in client.read_flow_runs()}
+    for name, cases in BAD.items():
+        for bad in cases:
+            with pytest.raises(PrefectHTTPStatusError, match=r"Client error '4(09|22)"):
+                client.create_flow_run_from_deployment(names[name].id, parameters=bad)
+    assert {run.id for run in client.read_flow_runs()} <= before
+
+
+def test_a_triggered_run_publishes(served: Served, client: SyncPrefectClient) -> None:
+    given = served.given("triggered")
+    made = client.create_flow_run_from_deployment(deployment(client, "crypto-hourly").id, parameters=given)
+    assert served.ended(client, made.id).is_completed(), served.log
+    assert symbols(given["data"]) == ["ETH-USD", "ETHUSDT"]
+
+
+def test_a_run_that_nobody_asked_for_publishes(served: Served, client: SyncPrefectClient) -> None:
+    one = deployment(client, "crypto-hourly")
+    given = {**one.parameters, **served.given("by-clock")}
+    client.update_deployment(one.id, every_minute(given))
+    try:
+        served.wait((Path(given["data"]) / "published" / "latest.json").exists)
+        first = min(client.read_flow_runs(), key=lambda run: (not by_its_clock(run), run.expected_start_time))
+        assert by_its_clock(first)
+        assert served.ended(client, first.id).is_completed(), served.log
+    finally:
+        client.update_deployment(one.id, DeploymentUpdate(schedules=[]))
+    assert symbols(given["data"]) == ["ETH-USD", "ETHUSDT"]
+
+
+def test_failed_and_late_runs_are_told_to_a_webhook(
+    served: Served, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, webhook: Webhook
+) -> None:
+    from flows import server
+
+    told = {"subject": "{{subject}}", "body": "{{body}}"}
+    CustomWebhookNotificationBlock(name="test", url=webhook.url, json_data=told).save("test", overwrite=True)
+    monkeypatch.setenv("COMOVE_NOTIFY", "custom-webhook/test")
+    server.prepare()
+    one = deployment(client, "macro-daily")
+    nowhere = {**served.given("failed"), "universe": "/nowhere.toml"}
+    failed = client.create_flow_run_from_deployment(one.id, parameters=nowhere)
+    assert served.ended(client, failed.id).is_failed(), served.log
+    client.update_work_pool(server.POOL, WorkPoolUpdate(is_paused=True))
+    try:
+        due = Scheduled(scheduled_time=datetime.now(UTC) - timedelta(minutes=5))
+        late = client.create_flow_run_from_deployment(one.id, parameters=served.given("late"), state=due)
+        served.wait(lambda: len(webhook.posted) > 1)
+        client.delete_flow_run(late.id)
+    finally:
+        client.update_work_pool(server.POOL, WorkPoolUpdate(is_paused=False))
+    assert webhook.posted == [
+        {"subject": "comove: a run failed", "body": f"refresh: {failed.name} is Failed"},
+        {"subject": "comove: a run is late", "body": f"refresh: {late.name} is Late"},
+    ]
+
+
+def test_after_worker_and_flow_were_killed_the_next_run_publishes_within_six_minutes(served: Served) -> None:
+    given = served.given("killed")
+    with served.client() as client:
+        crypto = deployment(client, "crypto-hourly").id
+        dead = client.create_flow_run_from_deployment(crypto, parameters=given).id
+        served.wait(lambda: list((Path(given["data"]) / "landing").rglob("*.parquet")), every=0.01)
+        worker = next(pid for pid in below(served.process.pid) if "worker start" in words(pid))
+        for pid in [worker, *below(worker)]:
+            os.kill(pid, signal.SIGKILL)
+        assert not state_of(client, dead).is_final()
+    assert not (Path(given["data"]) / "published" / "latest.json").exists()
+    assert served.process.wait(120) == 1
+    began = time.monotonic()
+    served.start()
+    with served.client() as client:
+        again = client.create_flow_run_from_deployment(crypto, parameters=given)
+        assert served.ended(client, again.id).is_completed(), served.log
+        seconds = time.monotonic() - began
+        assert state_of(client, dead).is_crashed()
+    print(f"published {seconds:.0f} s after the restart")  # noqa: T201
+    assert seconds < SIX_MINUTES
+    assert symbols(given["data"]) == ["ETH-USD", "ETHUSDT"]
