@@ -18,6 +18,7 @@ from flows.progress import Progress
 from flows.resume import Known, is_restated, known, resume
 from flows.runners import Runner, ignore
 from flows.sources import Answer, Request, SourceError, fetch
+from flows.unchanged import answers, unchanged
 from schemas import Table
 from schemas.table import name
 from warehouse.store import Store
@@ -38,7 +39,11 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
     stored = stored_before(job)
     wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
     asked = resume(wanted, stored, job.run_id)
-    outcomes = ask(asked, job, runner, Progress(asked).note)
+    marks = answers(asked, job.now)
+    same = unchanged(asked, marks, stored.loads, job.universe, job.now)
+    fresh = [request for request in asked if request.load_id not in same]
+    outcomes = [*same.values(), *ask(fresh, job, runner, Progress(fresh).note)]
+    outcomes = [replace(one, answer=marks.get(one.request.load_id)) for one in outcomes]
     outcomes = whole_where_restated(outcomes, stored, job, runner)
     outcomes = checked(job.universe, [one for o in outcomes for one in (o, *o.also)], stored)
     refuse_without_pair(job, outcomes)
@@ -123,7 +128,7 @@ def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
         one for one in outcomes if (one.request.source, one.request.item, one.request.interval) in pair
     ]
     is_other = bool(outcomes) and not of_pair and job.only != KINDS
-    if not is_other and not any(outcome.part for outcome in of_pair):
+    if not is_other and all(outcome.error for outcome in of_pair):
         land_attempts(outcomes, job.zone, job.run_id)
         spool.clear(job.zone)
         raise NothingUsableError(

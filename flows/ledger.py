@@ -26,7 +26,10 @@ OWN = "comove"  # the provider of what the pipeline itself says
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt: what was asked, what came, what went wrong; `also` is what came along for other tables."""
+    """One attempt: what was asked, what came, what went wrong; `also` is what came along for other tables.
+
+    Without a part and without an error, it was known before it was asked that nothing new would come.
+    """
 
     request: Request
     started_at: datetime
@@ -37,6 +40,7 @@ class Outcome:
     retries: int = 0
     note: str | None = None
     also: tuple["Outcome", ...] = ()
+    answer: str | None = None
 
     @property
     def table(self) -> str:
@@ -160,6 +164,7 @@ def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[s
         "retries": outcome.retries,
         "seconds": outcome.seconds,
         "error": str(outcome.error) if outcome.error else outcome.note,
+        "answer_sha256": outcome.answer,
     }
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from flows.plan import in_panels
 from flows.sources import Request
 from flows.spool import Part
-from schemas import raw
+from schemas import ops, raw
 from schemas.table import polars_schema
 from warehouse.store import Store
 
@@ -20,10 +20,11 @@ OF_BAR = ("source", "symbol", "interval")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The newest stored bars of every series, and the newest decision of every source of events."""
+    """The newest stored bars of every series, the newest decision of every source, and the ledger."""
 
     bars: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(raw.Bars)))
     decided: dict[str, date] = field(default_factory=dict)
+    loads: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(ops.Loads)))
 
     def last(self, request: Request) -> dict[str, date]:
         """The day of the newest bar of each symbol of a request."""
@@ -40,7 +41,7 @@ def known(store: Store, now: datetime) -> Known:
     age = pl.col("opened_at").max().over(OF_BAR) - pl.col("opened_at")
     events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind") != "meeting")
     decided = events.group_by("source").agg(pl.col("released_at").max().dt.date())
-    return Known(bars.filter(age <= widest), dict(decided.iter_rows()))
+    return Known(bars.filter(age <= widest), dict(decided.iter_rows()), store.read(ops.Loads))
 
 
 def resume(wanted: list[Request], stored: Known, run_id: str) -> list[Request]:

@@ -33,6 +33,9 @@ class Loads(Table):
     retries: pl.Int64 = field("Requests repeated after a failure", "requests")
     seconds: pl.Float64 = number("Duration of the attempt", "seconds")
     error: pl.String = field("What went wrong or is missing, in words", nullable=True)
+    answer_sha256: pl.String = field(
+        "Hash of a recorded file and of how it was read; null for live sources", nullable=True
+    )
 
     class Config:
         """Name and key."""

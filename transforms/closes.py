@@ -79,12 +79,14 @@ def same_instant_closes(bars: Frame, sessions: Frame) -> Frame:
         hourly.sort("price_at")
         .join_asof(ends, left_on="price_at", right_on="close_at", strategy="forward")
         .filter((pl.col("price_at") > pl.col("open_at")) & (pl.col("close_at") <= pl.col("now")))
-        .group_by(*BAR, "session", maintain_order=True)  # sums to the same last digit every time
+        .group_by(*BAR, "session", maintain_order=True)
         .agg(
             pl.col("open").first(),
             pl.col("high").max(),
             pl.col("low").min(),
-            pl.when(pl.col("volume").null_count() == 0).then(pl.col("volume").sum()).alias("volume"),
+            pl.when(pl.col("volume").null_count() == 0)
+            .then(pl.col("volume").implode().list.sum())  # in one piece: threads add in any order
+            .alias("volume"),
             pl.col("close", "price_at", "load_id", "price_basis", "close_at").last(),
         )
         .filter(pl.col("close_at") - pl.col("price_at") <= MAX_STALENESS)

@@ -1,0 +1,73 @@
+"""Recorded files that were read before, and are as they were then: they are not read again.
+
+A file says the same when its bytes are the same and it is read by the same code with the same settings. Rows
+that were refused or still running are read again, unless the file says itself what time it was recorded at:
+what they are depends on the clock.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from flows.ledger import Outcome
+from flows.memory import code, sha256
+from flows.sources import Request
+from flows.universe import Universe
+from schemas.table import name
+from warehouse.landing import sha256 as file_hash
+
+SAID = ("loaded", "unchanged")  # of an attempt whose rows are stored
+NOTE = "the file is as it was when it was last read"
+
+
+def answers(asked: list[Request], now: datetime) -> dict[str, str]:
+    """By load id, a hash of what a recorded file says and of how it is read; a file is hashed once."""
+    files: dict[Path, str] = {}
+    found = {}
+    for request in asked:
+        if request.path is None or request.is_live or not request.path.is_file():
+            continue
+        if request.path not in files:
+            files[request.path] = file_hash(request.path)
+        clock = None if request.now == now else request.now
+        how = replace(request, load_id="", now=now)
+        found[request.load_id] = sha256(files[request.path], code(), str(clock), replaced(how))
+    return found
+
+
+def replaced(request: Request) -> list[str]:
+    """What a request asks for, whenever it is asked."""
+    return [
+        name(request.model) if label == "model" else str(getattr(request, label))
+        for label in Request.__slots__
+        if label != "now"
+    ]
+
+
+def unchanged(
+    asked: list[Request], marks: dict[str, str], loads: pl.DataFrame, universe: Universe, now: datetime
+) -> dict[str, Outcome]:
+    """By load id, the outcome of each request that need not be asked again.
+
+    The sources of an asset are compared with each other, so they are all read, or none of them.
+
+    Args:
+        asked: The requests.
+        marks: From `answers`.
+        loads: `ops.loads`, in the order in which they were loaded.
+        universe: Says which requests belong to one asset.
+        now: The instant of the run.
+    """
+    newest = loads.unique(["source", "table_name", "item", "interval"], keep="last", maintain_order=True)
+    said = newest.filter(pl.col("status").is_in(SAID) & pl.col("answer_sha256").is_not_null())
+    final = said.filter((pl.col("rows_running") == 0) & (pl.col("rows_quarantined") == 0))
+    by_clock = {True: set(final["answer_sha256"]), False: set(said["answer_sha256"])}
+    same = {one.load_id for one in asked if marks.get(one.load_id) in by_clock[one.now == now]}
+    by_series = {(one.source, one.item, one.interval): one.load_id for one in asked}
+    for asset in universe.asset:
+        own = {by_series.get((one.source, one.symbol, one.interval)) for one in asset.sources} - {None}
+        if not own <= same:
+            same -= own
+    return {one.load_id: Outcome(one, now, note=NOTE) for one in asked if one.load_id in same}
