@@ -262,7 +262,8 @@ def test_a_rebuild_gives_identical_tables(folder: Path) -> None:
     now = LATER + timedelta(days=1)
     done = rebuild(Job(universe.load(path), folder / "data", now=now, universe_path=path))
     after = rows(folder, "raw", "core", "mart", "ops")
-    assert after == before
+    made_at: dict[str, Rows] = {"ops.built": []}  # that alone is another instant after a rebuild
+    assert after | made_at == before | made_at
     assert done.tables == {table: len(found) for table, found in before.items()}
     assert (done.page, done.troubles) == (folder / "data" / "report" / "index.html", [])
     left = {path.name for path in (folder / "data").iterdir()}
