@@ -131,7 +131,7 @@ class Landed(Table):
 class Built(Table):
     """One row per table that the build makes: of what it was made, what came out, and when that changed."""
 
-    table_name: pl.String = field("The table")
+    table_name: pl.String = field("Table that was made")
     basis: pl.String = field("Hash of the code, the libraries and the universe")
     inputs: pl.String = field("Hash of the rows and parameters that it was made of")
     digest: pl.String = field("Its number of rows and the sum of their hashes, blind to their order")

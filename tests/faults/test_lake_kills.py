@@ -18,7 +18,8 @@ from warehouse.verify import broken
 
 STEPS = ["loading", "loaded", "built"]
 CASES = [
-    *(("sqlite", step) for step in STEPS),
+    ("sqlite", STEPS[0]),
+    *(pytest.param("sqlite", step, marks=pytest.mark.slow) for step in STEPS[1:]),
     *(pytest.param("postgres", step, marks=pytest.mark.slow) for step in STEPS),
 ]
 

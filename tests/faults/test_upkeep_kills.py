@@ -14,7 +14,8 @@ from tests.faults.forks import Forks
 OWN = ["rebuilt", "rebuild-log-removed", "rebuild-replaced"]
 SHARED = ["loading", "loaded", "copied", "exported", "database-replaced", "published"]  # with a run
 CASES = [
-    *[pytest.param(step, "rebuild") for step in OWN],
+    pytest.param(OWN[0], "rebuild"),
+    *[pytest.param(step, "rebuild", marks=pytest.mark.slow) for step in OWN[1:]],
     *[pytest.param(step, "run", marks=pytest.mark.slow) for step in OWN],
     *[pytest.param(step, heal, marks=pytest.mark.slow) for step in SHARED for heal in ("rebuild", "run")],
 ]

@@ -133,6 +133,7 @@ def test_a_change_of_regime_and_of_signal_reaches_the_webhook(
     assert webhook.posted[0]["body"].endswith("/data/report/index.html")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blocks")
 def test_a_failed_run_is_told_once_until_one_succeeds(
     job: Job, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +211,7 @@ def test_a_replay_tells_nothing(job: Job, webhook: Webhook, monkeypatch: pytest.
     assert webhook.posted == []
 
 
+@pytest.mark.slow
 def test_without_channels_nothing_is_remembered(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COMOVE_ALERTS", raising=False)
     observed(again(job), Plain(), is_prefect=False)

@@ -254,6 +254,7 @@ def test_a_span_is_fetched_with_both_of_its_ends(fresh: Path) -> None:
 # --- the warehouse can be thrown away ---
 
 
+@pytest.mark.slow
 def test_a_rebuild_gives_identical_tables(folder: Path) -> None:
     revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
     go(folder, LATER)
@@ -317,6 +318,7 @@ def test_a_run_while_somebody_else_has_the_warehouse_open_is_refused(folder: Pat
     assert bits(folder / "data" / "published") == before
 
 
+@pytest.mark.slow
 def test_a_run_that_died_before_loading_is_loaded_by_the_next(
     once: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +339,7 @@ def test_a_run_that_died_before_loading_is_loaded_by_the_next(
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_died_between_rows_and_ledger_leaves_no_row_without_its_load(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -469,6 +472,7 @@ def test_another_symbol_of_the_pairs_file_does_not_stand_in_for_the_pair(folder:
     assert bits(folder / "data" / "warehouse.duckdb", folder / "data" / "published") == before
 
 
+@pytest.mark.slow
 def test_a_source_whose_rows_are_all_bad_is_refused_and_its_rows_are_kept(fresh: Path) -> None:
     pl.read_csv(fresh / "spy.csv").with_columns(volume=pl.lit(-1.0)).write_csv(fresh / "spy.csv")
     done = go(fresh)
@@ -486,6 +490,7 @@ def test_a_source_whose_rows_are_all_bad_is_refused_and_its_rows_are_kept(fresh:
     assert query(fresh, "SELECT count(*) FROM ops.quarantine") == [(121,)]
 
 
+@pytest.mark.slow
 def test_a_file_with_a_column_of_lists_is_the_failure_of_its_source_alone(fresh: Path) -> None:
     frame = pl.read_csv(fresh / "spy.csv", try_parse_dates=True)
     frame.with_columns(close=pl.concat_list("close")).write_parquet(fresh / "spy.parquet")
@@ -494,6 +499,7 @@ def test_a_file_with_a_column_of_lists_is_the_failure_of_its_source_alone(fresh:
     assert [outcome.request.item for outcome in done.outcomes if outcome.error] == ["SPY"]
 
 
+@pytest.mark.slow
 def test_a_file_may_serve_an_asset_and_a_panel(fresh: Path) -> None:
     path = fresh / "universe.toml"
     path.write_text(path.read_text() + BREADTH)
