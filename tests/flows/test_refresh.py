@@ -17,13 +17,14 @@ from flows.refresh import refresh
 pytestmark = pytest.mark.slow
 
 
-def recorded(client: SyncPrefectClient) -> list[TaskRun]:
-    """All task runs, once the server has recorded how they ended, which it does when it has time."""
-    deadline = time.monotonic() + 60
-    while not all(task.state and task.state.is_final() for task in client.read_task_runs()):
-        assert time.monotonic() < deadline
+def recorded(client: SyncPrefectClient, count: int) -> list[TaskRun]:
+    """So many task runs, once the server has recorded how they ended, which it does when it has time."""
+    deadline, found = time.monotonic() + 60, []
+    while len(found) < count or not all(task.state and task.state.is_final() for task in found):
+        assert time.monotonic() < deadline, found
         time.sleep(0.5)
-    return client.read_task_runs()
+        found = client.read_task_runs()
+    return found
 
 
 Events = dict[str, dict[str, Any]]
@@ -66,7 +67,7 @@ def test_the_flow_publishes_and_shows_its_steps_and_what_it_wrote(
             (flow_run,) = client.read_flow_runs()
             artifacts = client.read_artifacts()
             wrote = materialized(client, done.job.run_id, len(lineage.written(done)))
-            tasks = recorded(client)
+            tasks = recorded(client, 9 + len(lineage.written(done)))
         second = refresh(**given)
         with get_client(sync_client=True) as client:
             wrote_again = materialized(client, second.job.run_id, 3)
