@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
@@ -21,7 +23,7 @@ from warehouse.place import StoreError
 from warehouse.publish import PublishError
 from warehouse.store import DatabaseError
 
-DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT = 0, 1, 2, 3
+DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT, STOPPED = 0, 1, 2, 3, 130
 FAILURES = (
     NothingUsableError,
     LandingError,
@@ -83,7 +85,10 @@ def day(text: str) -> date:
 def exit_code(action: Callable[[], int]) -> int:
     """The action's own code, or that of the error that ended it, told on one line."""
     try:
-        return action()
+        with stoppable():
+            return action()
+    except KeyboardInterrupt:
+        return complain("stopped; what was published stays, run again", STOPPED)
     except (UniverseError, LakeError) as error:
         return complain(str(error), BAD_INPUT)
     except LockedError as error:
@@ -93,6 +98,21 @@ def exit_code(action: Callable[[], int]) -> int:
     except DatabaseError as error:
         first = str(error).split("\n", 1)[0]
         return complain(f"{first}; what was published stays, mend it and run again", NOTHING_CHANGED)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what it started, such as Prefect's server, ends too."""
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal's signature
+    """As Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def complain(text: str, code: int) -> int:

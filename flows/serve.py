@@ -12,12 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import httpx
 
-from flows.command import ServeError, complain
+from flows.command import ServeError, complain, stoppable
 
 ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"
@@ -30,6 +28,8 @@ def settings(port: int) -> dict[str, str]:
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
+        # no page of another origin may talk to it from the browser of whoever runs it
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
         # who holds a deployment's only slot must outlive the server, or a run that died with it keeps it
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -123,19 +123,14 @@ def serve(port: int) -> None:
             raise ServeError(f"{'the worker' if server.poll() is None else 'the server'} ended by itself")
 
 
-def interrupted(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal's signature
-    """SIGTERM ends like Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Serve; 0 after Ctrl-C or SIGTERM, 1 if a part ended by itself, 2 for a bad port."""
     port = os.environ.get("COMOVE_PORT", "4200")
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         return complain(f'COMOVE_PORT: "{port}" is no port; give a number below 65536', 2)
-    signal.signal(signal.SIGTERM, interrupted)
     try:
-        serve(int(port))
+        with stoppable():
+            serve(int(port))
     except KeyboardInterrupt:
         return 0
     except ServeError as error:

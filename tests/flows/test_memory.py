@@ -140,6 +140,14 @@ def test_a_table_that_somebody_dropped_is_made_again(home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_table_that_somebody_changed_is_made_again(home: Path) -> None:
+    go(home)
+    with Store(home / "data" / "warehouse.duckdb") as store:
+        store.con.execute("UPDATE mart.correlations SET r = 0 WHERE r IS NOT NULL")
+    assert "mart.correlations" in go(home, 1).seconds
+    assert rebuild_test(job(home, 1)) == []
+
+
 def test_the_page_is_drawn_again_when_it_is_gone_or_shows_something_else(home: Path) -> None:
     page = go(home).page
     page.unlink()

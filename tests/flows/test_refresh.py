@@ -8,12 +8,23 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import TaskRun
 
 from flows import lineage
 from flows.pipeline import Run
 from flows.refresh import refresh
 
 pytestmark = pytest.mark.slow
+
+
+def recorded(client: SyncPrefectClient, count: int) -> list[TaskRun]:
+    """So many task runs, once the server has recorded how they ended, which it does when it has time."""
+    deadline, found = time.monotonic() + 60, []
+    while len(found) < count or not all(task.state and task.state.is_final() for task in found):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+        found = client.read_task_runs()
+    return found
 
 
 Events = dict[str, dict[str, Any]]
@@ -54,9 +65,9 @@ def test_the_flow_publishes_and_shows_its_steps_and_what_it_wrote(
         done = refresh(**given)
         with get_client(sync_client=True) as client:
             (flow_run,) = client.read_flow_runs()
-            tasks = client.read_task_runs()
             artifacts = client.read_artifacts()
             wrote = materialized(client, done.job.run_id, len(lineage.written(done)))
+            tasks = recorded(client, 9 + len(lineage.written(done)))
         second = refresh(**given)
         with get_client(sync_client=True) as client:
             wrote_again = materialized(client, second.job.run_id, 3)

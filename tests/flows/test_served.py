@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
@@ -93,6 +94,16 @@ def test_everything_is_deployed_and_bad_parameters_make_no_run(client: SyncPrefe
             with pytest.raises(PrefectHTTPStatusError, match=r"Client error '4(09|22)"):
                 client.create_flow_run_from_deployment(names[name].id, parameters=bad)
     assert {run.id for run in client.read_flow_runs()} <= before
+
+
+def test_no_page_of_another_origin_may_talk_to_the_server(served: Served) -> None:
+    def preflight(origin: str) -> httpx.Response:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        return httpx.options(f"{served.url}/deployments/filter", headers={"Origin": origin, **asked})
+
+    own = served.url.removesuffix("/api")
+    assert preflight(own).headers["access-control-allow-origin"] == own
+    assert "access-control-allow-origin" not in preflight("https://evil.example").headers
 
 
 def test_a_triggered_run_publishes(served: Served, client: SyncPrefectClient) -> None:

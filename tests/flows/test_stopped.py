@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM: one line, a code of their own, and no process is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.command import exit_code
+from tests.flows.served import ROOT, below, words
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_says_so_in_one_line(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+
+    def struck() -> int:
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+        return 0
+
+    assert exit_code(struck) == 130
+    assert capsys.readouterr().err == "comove: stopped; what was published stays, run again\n"
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["the server starts", "the flow runs"])
+def test_prefects_temporary_server_ends_with_the_run(
+    moment: str, tiny_universe: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    given = ["--universe", str(tiny_universe(tmp_path / "home")), "--data", str(data)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.refresh", *given],
+        cwd=ROOT,
+        env={**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        servers: list[int] = []
+        while not servers or (moment == "the flow runs" and not list(data.rglob("*.parquet"))):
+            assert run.poll() is None
+            time.sleep(0.02)
+            servers = [pid for pid in below(run.pid) if "uvicorn" in words(pid)]
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(120) == 130
+        left = [pid for pid in servers if Path(f"/proc/{pid}").exists()]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert left == []
+        assert run.stderr
+        assert run.stderr.read().endswith("comove: stopped; what was published stays, run again\n")
