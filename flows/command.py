@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from flows.cluster import ClusterError
 from flows.fetching import NothingUsableError
 from flows.lock import LockedError
 from flows.universe import UniverseError
@@ -84,7 +85,7 @@ def exit_code(action: Callable[[], int]) -> int:
     """The action's own code, or that of the error that ended it, told on one line."""
     try:
         return action()
-    except (UniverseError, LakeError) as error:
+    except (UniverseError, LakeError, ClusterError) as error:
         return complain(str(error), BAD_INPUT)
     except LockedError as error:
         return complain(str(error), LOCKED_OUT)
