@@ -17,6 +17,7 @@ from flows.sources import SourceError
 A = TypeVar("A")
 B = TypeVar("B")
 VARIABLE = "COMOVE_DASK"
+PATIENCE = 20  # seconds for the cluster to answer
 THREADS = 2  # of each worker of a cluster of our own
 
 
@@ -56,6 +57,19 @@ class Dask(Prefect):
         return {"workers": [worker], "allow_other_workers": True}
 
 
+def refuse_without_dask() -> None:
+    """Dask is an extra.
+
+    Raises:
+        ClusterError: if it is not installed.
+    """
+    if find_spec("prefect_dask") is None:
+        raise ClusterError(
+            "--runner dask needs prefect-dask, which is not installed; install the extra: "
+            "`pip install -e .[dask]`, or with hashes `make test`"
+        )
+
+
 @contextmanager
 def cluster(address: str | None) -> Iterator[Runner]:
     """A runner on the cluster at an address, else on one of processes of this machine, for the block.
@@ -63,11 +77,7 @@ def cluster(address: str | None) -> Iterator[Runner]:
     Raises:
         ClusterError: if Dask is not installed, or nobody answers at the address.
     """
-    if find_spec("prefect_dask") is None:
-        raise ClusterError(
-            "--runner dask needs prefect-dask, which is not installed; install the extra: "
-            "`pip install -e .[dask]`, or with hashes `make test`"
-        )
+    refuse_without_dask()
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect_dask import DaskTaskRunner
@@ -79,7 +89,8 @@ def cluster(address: str | None) -> Iterator[Runner]:
         "dashboard_address": None,
     }
     named = address or os.environ.get(VARIABLE)
-    runner = DaskTaskRunner(address=named) if named else DaskTaskRunner(cluster_kwargs=own)
+    where: dict[str, Any] = {"address": named} if named else {"cluster_kwargs": own}
+    runner = DaskTaskRunner(**where, client_kwargs={"timeout": PATIENCE})
     with ExitStack() as stack:
         api = stack.enter_context(get_client(sync_client=True))  # the workers report to the same server
         stack.enter_context(temporary_settings({PREFECT_API_URL: str(api.api_url)}))

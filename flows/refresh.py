@@ -15,7 +15,7 @@ from prefect import flow
 
 from flows import universe as universes
 from flows.aftermath import observed
-from flows.cluster import cluster
+from flows.cluster import cluster, refuse_without_dask
 from flows.command import console, day, exit_code, instant, parser, quietly
 from flows.job import Job
 from flows.lakes import lake
@@ -93,6 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = observed(plain, Plain(), is_prefect=False)
         else:
+            if flags.runner == "dask":
+                refuse_without_dask()  # before a server is started for the flow
             wait_for_turn(flags.data, flags.wait)
             with quietly():
                 done = refresh(*asked, runner=flags.runner, dask=flags.dask)
