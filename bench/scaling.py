@@ -1,8 +1,8 @@
-"""What each step beyond one machine costs: `python -m bench.scaling`, about ten minutes on two cores.
+"""What each step beyond one machine costs: `python -m bench.scaling`, some minutes on two cores.
 
-Every variant is the command as a user types it, on the samples, in its own process: a first run in an empty
-folder, and a second that finds nothing new. The variants take turns, and a round's figures are divided by
-those of its plain run. PostgreSQL is a server of its own on loopback.
+All variants run the samples in one process that has imported everything: first in an empty folder, then again
+with nothing new. They take turns, and a round's figures are divided by those of its plain run. Prefect's
+server runs already; the processes of the Dask cluster start within the run. PostgreSQL is on loopback.
 """
 
 import os
@@ -11,68 +11,103 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 
-from tests.servers import Postgres, postgres
+from prefect import flow
 
-ROOT = Path(__file__).parents[1]
+from flows import universe
+from flows.cluster import cluster
+from flows.command import quietly
+from flows.job import Job
+from flows.pipeline import run
+from flows.runners import Plain, Prefect
+from tests.servers import SECRET, Postgres, postgres
+from warehouse.address import parse
+from warehouse.lake import Lake
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "universe.toml"
+NOW = datetime(2026, 8, 22, 6, tzinfo=UTC)
 ROUNDS = 3
 PLAIN = "plain, a DuckDB file"
+Figures = dict[tuple[str, str], list[tuple[float, float]]]  # by variant and run: seconds, processor seconds
 
 
-def variants(home: Path, server: Postgres) -> dict[str, list[str]]:
-    """The flags of each variant; each call names new places."""
-    database, files = server.database(), home / "files"
+@flow(persist_result=False)
+def orchestrated(job: Job) -> None:
+    """As tasks of a flow."""
+    run(job, Prefect())
+
+
+@flow(persist_result=False)
+def clustered(job: Job) -> None:
+    """The requests on processes of their own."""
+    with cluster(None) as workers:
+        run(job, workers)
+
+
+def plain(job: Job) -> None:
+    """Without an orchestrator."""
+    run(job, Plain())
+
+
+def variants(home: Path, server: Postgres) -> dict[str, tuple[Callable[[Job], None], Lake | None]]:
+    """Who runs the steps, and where the warehouse is; each call names new places."""
+    on_postgres = f"ducklake:postgres:{server.database()}?data_path={home / 'files'}"
     return {
-        PLAIN: ["--runner", "plain"],
-        "lake, SQLite": ["--runner", "plain", "--warehouse", f"ducklake:sqlite:{home / 'catalog.sqlite'}"],
-        "lake, PostgreSQL": [
-            *("--runner", "plain", "--warehouse", f"ducklake:postgres:{database}?data_path={files}")
-        ],
-        "Prefect": ["--runner", "prefect"],
-        "Dask, two processes": ["--runner", "dask"],
+        PLAIN: (plain, None),
+        "plain, a lake on SQLite": (plain, parse(f"ducklake:sqlite:{home / 'catalog.sqlite'}")),
+        "plain, a lake on PostgreSQL": (plain, parse(on_postgres)),
+        "Prefect, a DuckDB file": (orchestrated, None),
+        "Dask, a DuckDB file": (clustered, None),
     }
 
 
-def timed(flags: list[str], data: Path) -> tuple[float, float]:
-    """Seconds on the clock, and seconds of processor time of the command and all that it started."""
-    command = [sys.executable, "-m", "flows.refresh", "--universe", "samples/universe.toml"]
-    began, before = time.perf_counter(), os.times()
-    with Popen([*command, "--data", str(data), *flags], cwd=ROOT, stdout=DEVNULL) as process:
-        assert process.wait() == 0, flags
-    after = os.times()
-    busy = after.children_user + after.children_system - before.children_user - before.children_system
-    return time.perf_counter() - began, busy
+def processor() -> float:
+    """Processor seconds of this process and of the children that ended."""
+    return sum(os.times()[:4])
 
 
-def measured(server: Postgres) -> dict[tuple[str, str], list[tuple[float, float]]]:
-    """Both figures of every round, by variant and run."""
-    found = defaultdict(list)
+def timed(action: Callable[[Job], None], job: Job) -> tuple[float, float]:
+    """Seconds on the clock, and of processors."""
+    began, before = time.perf_counter(), processor()
+    action(job)
+    return time.perf_counter() - began, processor() - before
+
+
+def measured(server: Postgres) -> Figures:
+    """The figures of every round; one run before them pays for what is done once in a process."""
+    found: Figures = defaultdict(list)
+    watched = universe.load(SAMPLES)
+    with tempfile.TemporaryDirectory() as folder:
+        orchestrated(Job(watched, Path(folder), now=NOW, universe_path=SAMPLES))
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
-            for number, (variant, flags) in enumerate(variants(Path(folder), server).items()):
-                for run in ("first", "second"):
-                    found[variant, run].append(timed(flags, Path(folder) / f"data{number}"))
+            for number, (label, (action, lake)) in enumerate(variants(Path(folder), server).items()):
+                data = Path(folder) / f"data{number}"
+                for hours, which in enumerate(("first", "nothing new")):
+                    now = NOW + timedelta(hours=hours)
+                    job = Job(watched, data, now=now, universe_path=SAMPLES, lake=lake)
+                    found[label, which].append(timed(action, job))
+                    sys.stderr.write(f"{label}, {which}: {found[label, which][-1]}\n")
     return found
 
 
 def main() -> None:
     """Print the table."""
-    from tests.servers import SECRET
-
     os.environ["PGPASSWORD"] = SECRET
-    with postgres() as server:
+    with postgres() as server, quietly():
         found = measured(server)
-    print("| variant | run | seconds | to plain | processor seconds | to plain |")
+    print("| | run | seconds | to plain | processor seconds | to plain |")
     print("|---|---|---:|---:|---:|---:|")
-    for (variant, run), figures in found.items():
+    for (label, which), figures in found.items():
         cells = []
         for n in (0, 1):
-            ratios = [mine[n] / own[n] for mine, own in zip(figures, found[PLAIN, run], strict=True)]
-            median = statistics.median(figure[n] for figure in figures)
-            cells += [f"{median:.1f}", f"{statistics.median(ratios):.2f}"]
-        print(f"| {variant} | {run} | {' | '.join(cells)} |")
+            ratios = [mine[n] / own[n] for mine, own in zip(figures, found[PLAIN, which], strict=True)]
+            cells += [f"{statistics.median(one[n] for one in figures):.1f}"]
+            cells += [f"{statistics.median(ratios):.2f}"]
+        print(f"| {label} | {which} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
