@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from flows.cluster import ClusterError
 from flows.fetching import NothingUsableError
 from flows.lock import LockedError
 from flows.universe import UniverseError
@@ -89,7 +90,7 @@ def exit_code(action: Callable[[], int]) -> int:
             return action()
     except KeyboardInterrupt:
         return complain("stopped; what was published stays, run again", STOPPED)
-    except (UniverseError, LakeError) as error:
+    except (UniverseError, LakeError, ClusterError) as error:
         return complain(str(error), BAD_INPUT)
     except LockedError as error:
         return complain(str(error), LOCKED_OUT)

@@ -177,13 +177,13 @@ def load_landed(store: Store, zone: Path) -> int:
         StoreError: if the warehouse does not hold what was loaded into it.
         LandingError: if a landed file is not what was written.
     """
-    refuse_mismatch(store, zone)
+    store.transact(lambda: refuse_mismatch(store, zone))  # marks and rows of the same instant
     known = set(store.read(ops.Landed)["path"])
     pending = [file for file in landing.landed(zone) if file.path not in known]
     for file in pending:
         load_file(file, store, zone, known)
     if pending:
-        store.append(ops.Loads, recovered(store))
+        store.transact(lambda: store.append(ops.Loads, recovered(store)), lambda: [name(ops.Loads)])
     return len(pending)
 
 
@@ -196,7 +196,13 @@ def load_file(file: landing.Landed, store: Store, zone: Path, known: Collection[
     of_key = key(file.model)
     is_news = file.model is not ops.Quarantine and not set(landing.replaced(zone / file.path)) & set(known)
 
+    def marked(count: int) -> pl.DataFrame:
+        mark = (file.path, name(file.model), file.sha256, count)
+        return pl.DataFrame([mark], polars_schema(ops.Landed), orient="row")
+
     def write() -> None:
+        if store.lacking(ops.Landed, marked(0)).is_empty():
+            return  # another loader of the same landing zone was faster
         count = 0
         for piece in landing.pieces(file, zone):
             once = piece if is_news else piece.unique(of_key, keep="first", maintain_order=True)
@@ -204,8 +210,7 @@ def load_file(file: landing.Landed, store: Store, zone: Path, known: Collection[
             store.append(file.model, rows)
             count += rows.height
         boundary("loading")
-        mark = (file.path, name(file.model), file.sha256, count)
-        store.append(ops.Landed, pl.DataFrame([mark], polars_schema(ops.Landed), orient="row"))
+        store.append(ops.Landed, marked(count))
 
     store.transact(write, lambda: owners(file.model, landing.distinct(file, zone, of_key[:2])))
     boundary("loaded")

@@ -6,13 +6,16 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 
 from flows import universe as universes
 from flows.aftermath import observed
+from flows.cluster import cluster, refuse_without_dask
 from flows.command import console, day, exit_code, instant, parser, quietly
 from flows.job import Job
 from flows.lakes import lake
@@ -25,7 +28,7 @@ from flows.summary import show
 
 
 @flow(name="refresh", persist_result=False, task_runner=few_threads())
-def refresh(
+def refresh(  # noqa: PLR0913, PLR0917 - a flow's parameters are the form that its deployments fill in
     universe: Path = Path("universe.toml"),
     data: Path = Path("data"),
     as_of: Instant | None = None,
@@ -34,11 +37,15 @@ def refresh(
     wait: Seconds = 0.0,
     only: list[Kind] | None = None,
     warehouse: str | None = None,
+    runner: Literal["prefect", "dask"] = "prefect",
+    dask: str | None = None,
 ) -> Run:
     """Fetch what is new, land it, rebuild the tables and publish a verified copy."""
-    return observed(
-        job(universe, data, as_of, until, since, wait, only, warehouse), Prefect(), is_prefect=True
-    )
+    if runner == "dask":  # whose workers stand elsewhere
+        universe, data = universe.absolute(), data.absolute()
+    asked = job(universe, data, as_of, until, since, wait, only, warehouse)
+    with cluster(dask) if runner == "dask" else nullcontext(Prefect()) as steps:
+        return observed(asked, steps, is_prefect=True)
 
 
 def job(
@@ -86,9 +93,11 @@ def main(arguments: list[str] | None = None) -> int:
         if flags.runner == "plain":
             done = observed(plain, Plain(), is_prefect=False)
         else:
+            if flags.runner == "dask":
+                refuse_without_dask()  # before a server is started for the flow
             wait_for_turn(flags.data, flags.wait)
             with quietly():
-                done = refresh(*asked)
+                done = refresh(*asked, runner=flags.runner, dask=flags.dask)
         show(done, console())
         return 0
 
@@ -104,7 +113,10 @@ def flags_of(arguments: list[str] | None) -> Namespace:
     made.add_argument("--since", type=day, help="first date to fetch")
     made.add_argument("--until", type=day, help="last date to fetch")
     made.add_argument("--only", nargs="+", choices=KINDS, help="kinds of sources to ask (default: all)")
-    made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
+    made.add_argument(
+        "--runner", choices=["prefect", "plain", "dask"], default="prefect", help="who runs the steps"
+    )
+    made.add_argument("--dask", help="scheduler of a cluster (default: COMOVE_DASK, else processes here)")
     return made.parse_args(arguments)
 
 

@@ -86,6 +86,11 @@ class Request:
         """True where a provider is asked over the network, so that a part of its history can be asked for."""
         return self.provider != "files"
 
+    @property
+    def lane(self) -> str | None:
+        """Whose patience it uses: requests of one lane share one process, which counts them."""
+        return self.source if self.is_live else None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -12,12 +12,14 @@ import duckdb
 import polars as pl
 import pytest
 
+from flows.ledger import load_landed
 from schemas import Table, core, raw
 from tests.servers import SECRET, Bucket, Postgres
 from tests.warehouse.test_store import NOON, bars
 from warehouse import lake as lakes
 from warehouse.address import parse
 from warehouse.lake import BUCKETS, Lake
+from warehouse.landing import land
 from warehouse.store import Store, StoreError
 
 Tables = dict[type[Table], pl.DataFrame]
@@ -51,6 +53,17 @@ with Store(parse(sys.argv[1])) as store:
         except StoreError as error:
             assert "two rows" in str(error), error
 print(won)
+"""
+LOADER = """
+import sys
+from pathlib import Path
+from flows.ledger import load_landed
+from warehouse.address import parse
+from warehouse.store import Store
+with Store(parse(sys.argv[1])) as store:
+    print("open", flush=True)
+    sys.stdin.readline()
+    load_landed(store, Path(sys.argv[2]))
 """
 shared = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 
@@ -98,6 +111,30 @@ def test_two_processes_append_at_once_and_nothing_is_lost_or_stored_twice(
     with Store(parse(words)) as store:
         found = store.read(raw.Bars).group_by("symbol").agg(pl.col("opened_at").dt.day().sort()).rows()
     assert dict(found) == {name: [*range(1, 11)] for name in ("ETH", "BTC", "BOTH")}
+
+
+@pytest.mark.slow
+def test_two_processes_may_load_one_landing_zone_at_once(server: Postgres, tmp_path: Path) -> None:
+    words = f"ducklake:postgres:{server.url(server.database())}?data_path={tmp_path / 'files'}"
+    zone = tmp_path / "landing"
+    for number in range(12):
+        rows = bars((f"S{number % 3}", 1 + number, NOON, 1.0)).with_columns(load_id=pl.lit(str(number)))
+        land([rows], raw.Bars, "files", f"2026010{number % 9}T{number:06}Z", zone)
+    with Store(parse(words)):
+        pass
+    loaders = [started(LOADER, words, str(zone), stdin=subprocess.PIPE) for _ in range(2)]
+    for loader in loaders:
+        assert loader.stdin
+        loader.stdin.write("go\n")
+        loader.stdin.flush()
+    for loader in loaders:
+        loader.communicate(timeout=120)
+    assert [loader.returncode for loader in loaders] == [0, 0]
+    with Store(parse(words)) as store:
+        assert load_landed(store, zone) == 0
+        counts = store.tables()
+        assert sorted(store.read(raw.Bars)["load_id"], key=int) == [str(n) for n in range(12)]
+    assert (counts["raw.bars"], counts["ops.landed"], counts["ops.loads"]) == (12, 12, 12)
 
 
 @shared
