@@ -5,13 +5,12 @@ under the same paths.
 """
 
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from flows.runners import Done, Prefect, Runner, ignore, result_of
+from flows.runners import Done, Plain, Prefect, Runner, ignore, result_of
 from flows.sources import SourceError
 
 A = TypeVar("A")
@@ -26,35 +25,47 @@ class ClusterError(ValueError):
 
 
 class Dask(Prefect):
-    """As `Prefect`, but a step over many items runs on a cluster: fetches, and landing."""
+    """As `Prefect`, but a step over many items runs on a cluster."""
 
-    def __init__(self, workers: Any, addresses: Iterable[str]) -> None:
-        """Take a task runner that was started, and the addresses of its workers."""
-        self.workers, self.addresses = workers, sorted(addresses)
+    def __init__(self, workers: Any) -> None:
+        """Take a task runner that was started."""
+        self.workers = workers
 
     def map(
         self, step: Callable[..., B], items: Iterable[A], *shared: Any, done: Done[A, B] = ignore
     ) -> list[B | SourceError]:
-        """Run it as one task an item, those of one lane on one worker."""
-        import dask
-        from prefect.utilities.callables import get_call_parameters
+        """Run it as one task an item; items of one lane are one task, and so share a process."""
+        asked = list(items)
+        task = self._task(in_turn).with_options(name=getattr(step, "__name__", None))
+        futures = [
+            (
+                places,
+                self.workers.submit(
+                    task, {"step": step, "items": [asked[n] for n in places], "shared": shared}
+                ),
+            )
+            for places in lanes(asked)
+        ]
+        found: dict[int, B | SourceError] = {}
+        for places, future in futures:
+            for n, result in zip(places, result_of(future), strict=True):
+                found[n] = result
+                done(asked[n], result)
+        return [found[n] for n in range(len(asked))]
 
-        task, asked, futures = self._task(step), list(items), []
-        for item in asked:
-            with dask.annotate(**self.placed(getattr(item, "lane", None))):
-                futures.append(self.workers.submit(task, get_call_parameters(step, (item, *shared), {})))
-        results: list[B | SourceError] = []
-        for item, future in zip(asked, futures, strict=True):
-            results.append(result_of(future))
-            done(item, results[-1])
-        return results
 
-    def placed(self, lane: str | None) -> dict[str, Any]:
-        """What tells Dask where a task of a lane runs: always on the same worker, while that one lives."""
-        if lane is None:
-            return {}
-        worker = self.addresses[zlib.crc32(lane.encode()) % len(self.addresses)]
-        return {"workers": [worker], "allow_other_workers": True}
+def lanes(items: Sequence[Any]) -> list[list[int]]:
+    """The places of the items that belong together; an item that names no lane is alone."""
+    found: dict[object, list[int]] = {}
+    for n, item in enumerate(items):
+        lane = getattr(item, "lane", None)
+        found.setdefault(n if lane is None else lane, []).append(n)
+    return list(found.values())
+
+
+def in_turn(step: Callable[..., B], items: list[A], shared: tuple[Any, ...]) -> list[B | SourceError]:
+    """Run a step for each item of a lane on the threads of one process, whose limits they share."""
+    return Plain().map(step, items, *shared)
 
 
 def refuse_without_dask() -> None:
@@ -105,4 +116,4 @@ def cluster(address: str | None) -> Iterator[Runner]:
             raise ClusterError(
                 f"{named}: the Dask cluster has no worker; start one with `dask worker {named}`"
             )
-        yield Dask(runner, workers)
+        yield Dask(runner)
