@@ -97,7 +97,7 @@ def cluster(address: str | None) -> Iterator[Runner]:
         "n_workers": os.cpu_count(),
         "threads_per_worker": THREADS,
         "processes": True,
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",
     }
     named = address or os.environ.get(VARIABLE)
     where: dict[str, Any] = {"address": named} if named else {"cluster_kwargs": own}

@@ -142,7 +142,9 @@ def test_the_steps_run_in_other_processes_and_a_lane_in_one_of_them() -> None:
         with cluster.cluster(address) as workers:
             return workers.map(where, items)
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as local:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+    ) as local:
         found = fan_out(local.scheduler_address, items)
         with pytest.raises(ZeroDivisionError):
             fan_out(local.scheduler_address, [Item(100, None)])
