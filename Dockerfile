@@ -2,7 +2,7 @@
 # docker run -v comove:/data comove python -m flows.refresh --universe samples/universe.toml --data /data
 # `make serve` binds to loopback and so is of no use inside a container without --network host; to run on
 # Prefect's schedule, give deployments and worker the address of a server (see docs/operations.md):
-# docker run -e PREFECT_API_URL=http://prefect:4200/api comove python -m prefect --no-prompt deploy --all
+# docker run -e PREFECT_API_URL=http://prefect:4200/api comove python -m flows.serve deploy
 # docker run -v comove:/data -e PREFECT_API_URL=http://prefect:4200/api comove \
 #   python -m prefect worker start --pool comove --type process
 FROM python:3.11-slim

@@ -1,7 +1,7 @@
 """Server, work pool, deployments, alarms and a worker, on loopback, until Ctrl-C. `python -m flows.serve`.
 
-`COMOVE_PORT` is the server's port (default 4200). `COMOVE_NOTIFY=<type>/<name>` is a notification block of
-Prefect that is told of failed and late runs; without one they are events that the server's pages show.
+`COMOVE_PORT` is the server's port (default 4200). `python -m flows.serve deploy` makes work pool, automations
+and deployments on the server that `PREFECT_API_URL` names. What alarms do is said in `flows.server`.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def settings(port: int) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
         # who holds a deployment's only slot must outlive the server, or a run that died with it keeps it
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
@@ -102,6 +103,15 @@ def deploy() -> None:
             raise ServeError(f"{ROOT / 'prefect.yaml'}: was not deployed; see what Prefect printed above")
 
 
+def deploy_all() -> None:
+    """Work pool, automations and deployments, on the server that `PREFECT_API_URL` names."""
+    from flows import server as on_server  # Prefect reads its settings when it is imported
+
+    on_server.prepare()
+    deploy()
+    on_server.refuse_unknown_parameters()
+
+
 def serve(port: int) -> None:
     """Everything, until it is interrupted or a part of it ends."""
     told = settings(port)
@@ -112,9 +122,8 @@ def serve(port: int) -> None:
 
     with running("server", "start", "--host", HOST, "--port", str(port)) as server:
         wait_for(server, url)
-        on_server.prepare()
-        deploy()
-        on_server.refuse_unknown_parameters()
+        deploy_all()
+        on_server.bury()
         with running("worker", "start", "--pool", on_server.POOL, "--type", "process") as worker:
             sys.stdout.write(f"comove is served at http://{HOST}:{port}; Ctrl-C ends it\n")
             sys.stdout.flush()
@@ -123,14 +132,23 @@ def serve(port: int) -> None:
             raise ServeError(f"{'the worker' if server.poll() is None else 'the server'} ended by itself")
 
 
-def main() -> int:
-    """Serve; 0 after Ctrl-C or SIGTERM, 1 if a part ended by itself, 2 for a bad port."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Serve, or with the word `deploy` only tell a server that is there already.
+
+    Returns:
+        0 after Ctrl-C or SIGTERM, 1 if a part ended by itself, 2 for a bad port or flag.
+    """
     port = os.environ.get("COMOVE_PORT", "4200")
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         return complain(f'COMOVE_PORT: "{port}" is no port; give a number below 65536', 2)
+    if arguments and (list(arguments) != ["deploy"] or "PREFECT_API_URL" not in os.environ):
+        return complain("flows.serve takes no flag; `deploy` needs PREFECT_API_URL, a server's address", 2)
     try:
         with stoppable():
-            serve(int(port))
+            if list(arguments) == ["deploy"]:
+                deploy_all()
+            else:
+                serve(int(port))
     except KeyboardInterrupt:
         return 0
     except ServeError as error:
@@ -139,4 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

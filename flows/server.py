@@ -5,6 +5,7 @@ Prefect that is told of failed and late runs; without one they are events that t
 """
 
 import os
+from datetime import timedelta
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -17,7 +18,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ActionTypes, DoNothing, SendNotification
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
@@ -27,6 +28,11 @@ from flows.parameters import closed
 
 POOL = "comove"
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+ANY_RUN: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
+HEARTBEAT, ENDS = "prefect.flow-run.heartbeat", ("Completed", "Failed", "Crashed", "Cancelled")
+SILENCE = timedelta(
+    seconds=150
+)  # after which a run counts as dead: five heartbeats, see flows.serve.settings
 ALARMS = {
     "comove: a run failed": {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
     "comove: a run is late": {"prefect.flow-run.Late"},
@@ -34,29 +40,43 @@ ALARMS = {
 
 
 def prepare() -> None:
-    """The work pool and the alarms, each made where it is missing; and an end to the runs that died."""
+    """The work pool and the automations, each made where it is missing."""
     with get_client(sync_client=True) as client:
         try:
             client.read_work_pool(POOL)
         except ObjectNotFound:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
     for name, events in ALARMS.items():
-        set_alarm(name, events)
-    bury()
+        trigger = EventTrigger(expect=events, match=ANY_RUN, posture=Posture.Reactive, threshold=1)
+        set_automation(name, trigger, told(name))
+    silence = EventTrigger(
+        after={HEARTBEAT},
+        expect={HEARTBEAT, *(f"prefect.flow-run.{end}" for end in ENDS)},
+        match=ANY_RUN,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=SILENCE,
+    )
+    message = f"not a word from it for {SILENCE.seconds} s"
+    crash = ChangeFlowRunState(name="Crashed", state=StateType.CRASHED, message=message, force=False)
+    set_automation("comove: a run died", silence, crash)
 
 
-def set_alarm(name: str, events: set[str]) -> None:
+def set_automation(name: str, trigger: EventTrigger, action: ActionTypes) -> None:
     """One automation, made anew where it is there already, so that its action is the one asked for now."""
-    action: ActionTypes = DoNothing()
-    if block := os.environ.get("COMOVE_NOTIFY"):
-        body = "{{ flow.name }}: {{ flow_run.name }} is {{ flow_run.state.name }}"
-        action = SendNotification(block_document_id=block_id(block), subject=name, body=body)
-    about: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
-    trigger = EventTrigger(expect=events, match=about, posture=Posture.Reactive, threshold=1)
     with get_client(sync_client=True) as client:
         for old in client.read_automations_by_name(name):
             client.delete_automation(old.id)
         client.create_automation(AutomationCore(name=name, trigger=trigger, actions=[action]))
+
+
+def told(name: str) -> ActionTypes:
+    """Notify, where somebody wants to be."""
+    if block := os.environ.get("COMOVE_NOTIFY"):
+        body = "{{ flow.name }}: {{ flow_run.name }} is {{ flow_run.state.name }}"
+        return SendNotification(block_document_id=block_id(block), subject=name, body=body)
+    return DoNothing()
 
 
 def block_id(block: str) -> UUID:

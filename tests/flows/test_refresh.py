@@ -86,13 +86,13 @@ def test_the_flow_publishes_and_shows_its_steps_and_what_it_wrote(
     ]
     assert done.publication.database.exists()
     assert done.publication.tables["raw.bars"] == 4126 + 171 + 121 + 121
-    assert set(wrote) == set(of_tables) == {table for table, rows in done.publication.tables.items() if rows}
+    assert set(wrote) == set(of_tables) >= {table for table, rows in done.publication.tables.items() if rows}
     assert set(wrote_again) == {"ops.loads", "ops.landed", "ops.built"}  # all else was as it is
     assert wrote["raw.bars"]["payload"] == {"rows": 4126 + 171 + 121 + 121, "run_id": done.job.run_id}
     assert (
         wrote["mart.correlations"]["resource"]["prefect.resource.id"] == "duckdb://comove/mart.correlations"
     )
-    assert descent(wrote["mart.correlations"]) == {"core.returns", "core.sessions"}
+    assert descent(wrote["mart.correlations"]) == {"core.returns"}
     assert descent(wrote["raw.bars"]) == set()
     assert {"core.closes", "mart.correlations"} <= descent(wrote["mart.claims"])
     assert max(spent) < 2, spent  # about 10 ms a table; a hundred times that would slow a run

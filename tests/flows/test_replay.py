@@ -1,5 +1,6 @@
 """The command that shows what was known then, and what was revised since."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import polars as pl
 import pytest
 
 from flows import refresh, replay
+
+ROOT = Path(__file__).parents[2]
 
 
 def call(folder: Path, as_of: str, *flags: str) -> int:
@@ -30,6 +33,19 @@ def test_the_headline_of_a_day_and_no_revision(folder: Path, capsys: pytest.Capt
     assert "2025-10-09" not in said.out
     assert "nothing was revised since" in said.out
     assert said.err == ""
+
+
+@pytest.mark.slow
+def test_the_headline_of_the_samples(
+    sample_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = shutil.copytree(sample_data, tmp_path / "data")
+    given = ["--universe", str(ROOT / "samples" / "universe.toml"), "--data", str(data)]
+    assert replay.main(["2025-10-08T21:00Z", *given]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if "session_close" in line and "60 sessions" in line)
+    assert "2025-10-08" in line
+    assert "0.450847" in line
 
 
 def test_what_was_revised_since_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,15 @@ def test_what_is_no_port_is_one_line(
     assert capsys.readouterr().err == f'comove: COMOVE_PORT: "{port}" is no port; give a number below 65536\n'
 
 
+@pytest.mark.parametrize("words", [["deploy"], ["deploi"], ["deploy", "all"]])
+def test_a_server_to_deploy_to_must_be_named(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert serve.main(words) == 2
+    assert "`deploy` needs PREFECT_API_URL" in capsys.readouterr().err
+
+
 def test_a_server_that_is_there_already_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve.httpx, "get", lambda *_, **__: object())
     with pytest.raises(ServeError, match="something answers there already"):

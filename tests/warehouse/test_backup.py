@@ -8,6 +8,7 @@ import pytest
 
 from flows import maintain
 from schemas import raw
+from tests.servers import Bucket
 from tests.warehouse.test_compact import WEEK, bars, loaded, multiset, run_id, zone
 from warehouse import backup as backups
 from warehouse.backup import backup, restore
@@ -56,6 +57,23 @@ def test_a_restore_after_a_compaction_doubles_no_row(zone: Path, tmp_path: Path)
 def test_a_uri_is_a_place_too(zone: Path, tmp_path: Path) -> None:
     assert backup(zone, f"file://{tmp_path}/there") == 7
     assert multiset(tmp_path / "there") == multiset(zone)
+
+
+@pytest.mark.slow
+def test_a_bucket_is_a_place_too(
+    zone: Path, object_store: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    address = object_store.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
+    place = f"{object_store.prefix()}?scheme=http&endpoint_override={address}"
+    before = multiset(zone)
+    assert (backup(zone, place), backup(zone, place)) == (7, 0)
+    shutil.rmtree(zone)
+    assert restore(place, zone) == 7
+    assert multiset(zone) == before
+    with pytest.raises(LandingError, match="holds no backup"):
+        restore(place.replace("?", "-other?"), zone)
 
 
 def test_a_damaged_file_is_not_copied(zone: Path, tmp_path: Path) -> None:
