@@ -17,8 +17,9 @@ from schemas import TABLES, Table, ops
 from schemas.table import conform, key, name, polars_schema
 from warehouse import landing
 from warehouse.boundary import boundary
+from warehouse.definitions import owners
 from warehouse.integrity import refuse_mismatch
-from warehouse.store import Store, owners
+from warehouse.store import Store
 
 NOTHING = {"rows_revised": 0, "rows_running": 0, "rows_quarantined": 0, "pages": 0, "retries": 0}
 OWN = "comove"  # the provider of what the pipeline itself says

@@ -12,10 +12,11 @@ from flows.lock import one_writer
 from flows.pipeline import leave_page
 from flows.runners import Plain
 from warehouse.boundary import boundary
+from warehouse.definitions import only_builder
 from warehouse.lake import Lake
 from warehouse.landing import LandingError, sync
 from warehouse.publish import publish, refuse_log_beside
-from warehouse.store import Store, only_builder
+from warehouse.store import Store
 
 TRIED = ".rebuild-test.duckdb"  # in the data folder
 

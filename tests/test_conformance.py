@@ -12,7 +12,8 @@ from flows.universe import Universe, load
 from schemas import TABLES, Table, core, mart, raw
 from schemas.table import columns, grain, key, name
 from transforms.registry import TRANSFORMS
-from warehouse.store import Store, views
+from warehouse.definitions import views
+from warehouse.store import Store
 
 ROOT = Path(__file__).parents[1]
 SINCE, NOW = datetime(2024, 3, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)

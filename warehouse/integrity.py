@@ -11,9 +11,10 @@ import polars as pl
 
 from schemas import ops
 from schemas.table import name
+from warehouse.definitions import append_only
 from warehouse.landing import known_paths
 from warehouse.place import StoreError
-from warehouse.store import Store, append_only
+from warehouse.store import Store
 
 UNMARKED = ("ops.loads", "ops.landed")  # the first also tells of runs that died, the second is the marks
 

@@ -5,31 +5,39 @@ A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import duckdb
 import polars as pl
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from schemas import BY_NAME, TABLES, Table
-from schemas.table import columns, grain, key, name, polars_schema, validate
+from schemas import TABLES, Table
+from schemas.table import key, name, polars_schema, validate
+from warehouse.definitions import (
+    append_only,
+    comments,
+    ddl,
+    described,
+    only_builder,
+    owners,
+    schema_of,
+    views,
+)
 from warehouse.place import File, Place, StoreError, literal
+from warehouse.queries import Queries
 
 A = TypeVar("A")
 Frames = Mapping[type[Table], pl.DataFrame]
 Query = Callable[[str], pl.DataFrame]
-VIEWS = Path(__file__).parent / "views"
-APPEND_ONLY = ("raw", "ops.loads", "ops.quarantine", "ops.landed")
 DatabaseError = duckdb.Error  # for those who may not import DuckDB
 MEMORY_LIMIT = "4GB"
-DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 ATTEMPTS = 12  # of a transaction that another writer is in the way of
 
 
-class Store:
+class Store(Queries):
     """The tables of `schemas` in a place; closed when the block ends."""
 
     def __init__(self, path: Path | Place, *, read_only: bool = False, anew: bool = False) -> None:
@@ -148,51 +156,6 @@ class Store:
         self._insert(model, validate(frame, model))
         self._comment(model)
 
-    def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
-        """The rows in force at an instant: of each key, the version known last by then."""
-        if "known_at" not in key(model):
-            rows = self.read(model)
-            return rows.filter(pl.col("captured_at") <= as_of) if "captured_at" in rows.columns else rows
-        last = f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
-        single = f"FROM known ANTI JOIN many USING ({about(model)})"
-        return self._known(model, as_of, f"{single} UNION ALL ({several(model)} {last})")
-
-    def revised(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
-        """Every version, known by an instant, of the rows that have more than one."""
-        return self._known(model, as_of, several(model))
-
-    def _known(self, model: type[Table], as_of: datetime, query: str) -> pl.DataFrame:
-        """Rows out of `known` (all versions by then) and `many` (the keys that have several)."""
-        known = f"known AS (FROM {name(model)} WHERE known_at <= getvariable('as_of'))"
-        many = f"many AS (SELECT {about(model)} FROM known GROUP BY ALL HAVING count(*) > 1)"
-        return self._frame(f"WITH {known}, {many} {query}", as_of=as_of)
-
-    def versions_of(self, model: type[Table], wanted: pl.DataFrame) -> pl.DataFrame:
-        """Every stored version that has the values of a row of `wanted`, in the columns that this has."""
-        return self._beside(
-            wanted, f"FROM {name(model)} SEMI JOIN incoming USING ({', '.join(wanted.columns)})"
-        )
-
-    def lacking(self, model: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
-        """Those of some rows whose key is not stored, in their order."""
-        return self._beside(rows, f"FROM incoming ANTI JOIN {name(model)} USING ({', '.join(key(model))})")
-
-    def recent(self, model: type[Table], as_of: datetime, age: timedelta) -> pl.DataFrame:
-        """The rows in force at an instant that are not much older than the newest of their series."""
-        *series, clock = (column for column in key(model) if column != "known_at")
-        ends = f"SELECT {', '.join(series)}, max({clock}) AS newest FROM {name(model)} GROUP BY ALL"
-        near = f"SELECT r.* FROM {name(model)} r JOIN ({ends}) USING ({', '.join(series)})"
-        query = (
-            f"{near} WHERE {clock} >= newest - getvariable('age') AND known_at <= getvariable('as_of') "
-            f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
-        )
-        return self._frame(query, as_of=as_of, age=age)
-
-    def loads_of(self, model: type[Table]) -> list[tuple[str, str, int]]:
-        """Load id, source and number of rows of every load that brought rows to a raw table."""
-        query = f"SELECT load_id, min(source), count(*) FROM {name(model)} GROUP BY load_id"
-        return self.con.execute(query).fetchall()
-
     def snapshot(self, target: Path, as_of: datetime) -> None:
         """Write the append-only tables as they were known at an instant to another warehouse file."""
         self.con.execute(f"ATTACH {literal(str(target))} AS past")
@@ -206,62 +169,6 @@ class Store:
                 self.con.execute(f"INSERT INTO past.{name(model)} FROM {name(model)} WHERE {known}", [as_of])
         finally:
             self.con.execute("DETACH past")
-
-    def read(self, model: type[Table]) -> pl.DataFrame:
-        """A whole table; empty if it was never written."""
-        if name(model) not in self._present():
-            return pl.DataFrame(schema=polars_schema(model))
-        return self._frame(f"FROM {name(model)}")
-
-    def tables(self) -> dict[str, int]:
-        """Row counts of the tables that exist, by qualified name, in the order of `schemas`."""
-        present = self._present()
-        names = [table for table in BY_NAME if table in present]
-        counts = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in names)
-        return dict(self.con.execute(counts).fetchall()) if names else {}
-
-    def _present(self) -> set[str]:
-        found = self.con.execute(
-            "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
-            "WHERE database_name = current_database()"
-        )
-        return {row[0] for row in found.fetchall()}
-
-    def digests(self, only: Iterable[str] = BY_NAME) -> dict[str, str]:
-        """A digest of the rows of every table, blind to their order: equal tables have equal digests."""
-        wanted = self._present() & set(only)
-        return {
-            table: str(self.con.execute(DIGEST.format(table)).fetchall()[0][0])
-            for table in BY_NAME
-            if table in wanted
-        }
-
-    def digest(self, frame: pl.DataFrame) -> str:
-        """The digest that a table with these rows has."""
-        self.con.register("incoming", frame)
-        try:
-            return str(self.con.execute(DIGEST.format("incoming")).fetchall()[0][0])
-        finally:
-            self.con.unregister("incoming")
-
-    def landed(self) -> dict[str, str]:
-        """Of each table that files are landed for, a hash of the files that its rows came from."""
-        marks = "SELECT table_name, md5(string_agg(path, chr(10) ORDER BY path)) FROM ops.landed GROUP BY ALL"
-        return {name(model): "" for model in append_only()} | dict(self.con.execute(marks).fetchall())
-
-    def _frame(self, query: str, **values: Any) -> pl.DataFrame:
-        """The answer to a query; values travel as variables, which keeps the fast transfer to Polars."""
-        for variable, value in values.items():
-            self.con.execute(f"SET VARIABLE {variable} = $1", [value])
-        return self.con.sql(query).pl()
-
-    def _beside(self, rows: pl.DataFrame, query: str) -> pl.DataFrame:
-        """The answer to a query that may name some rows `incoming`."""
-        self.con.register("incoming", rows)
-        try:
-            return self._frame(query)
-        finally:
-            self.con.unregister("incoming")
 
     def _insert(self, model: type[Table], frame: pl.DataFrame) -> None:
         self.con.register("incoming", frame)
@@ -279,11 +186,8 @@ class Store:
             raise StoreError(f"{name(model)}: two rows for {dict(zip(key(model), found, strict=True))}")
 
     def _comment(self, model: type[Table], database: str = "") -> None:
-        self.con.execute(f"COMMENT ON TABLE {database}{name(model)} IS {literal(grain(model))}")
-        for column in columns(model):
-            self.con.execute(
-                f'COMMENT ON COLUMN {database}{name(model)}."{column.name}" IS {literal(column.comment)}'
-            )
+        for statement in comments(model, database):
+            self.con.execute(statement)
 
     def clear(self) -> None:
         """Drop every table and make the append-only ones again, empty, of this version."""
@@ -316,10 +220,7 @@ class Store:
 
     def _check_columns(self, model: type[Table]) -> None:
         found = [(row[0], row[1]) for row in self.con.execute(f"DESCRIBE {name(model)}").fetchall()]
-        wanted = [
-            (c.name, c.sql_type.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")) for c in columns(model)
-        ]
-        if found != wanted:
+        if found != described(model):
             self.con.close()
             raise StoreError(
                 f"{self.path}: {name(model)} has the columns of another version; run `make rebuild` to make "
@@ -330,51 +231,3 @@ class Store:
         for view, comment, query in views():
             self.con.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
             self.con.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
-
-
-def schema_of(model: type[Table]) -> str:
-    """The database schema of a table."""
-    return name(model).split(".")[0]
-
-
-def about(model: type[Table]) -> str:
-    """What a row is about, as SQL: its key without the second clock."""
-    return ", ".join(column for column in key(model) if column != "known_at")
-
-
-def several(model: type[Table]) -> str:
-    """The versions of the rows that have more than one."""
-    return f"FROM known SEMI JOIN many USING ({about(model)})"
-
-
-def only_builder() -> tuple[str, ...]:
-    """Whoever creates or replaces tables: there is one at a time."""
-    return ("build",)
-
-
-def owners(model: type[Table], frame: pl.DataFrame) -> set[str]:
-    """What rows belong to, such as an asset of a source: each has one writer at a time."""
-    return {f"{name(model)}/{'/'.join(map(str, of))}" for of in frame.select(key(model)[:2]).unique().rows()}
-
-
-def append_only() -> Iterable[type[Table]]:
-    """The tables whose rows are never replaced by a build."""
-    return [model for model in TABLES if name(model).startswith(APPEND_ONLY)]
-
-
-def ddl(model: type[Table]) -> str:
-    """Column definitions; no key and no index, because a killed checkpoint lost files that had them."""
-    return ", ".join(
-        f'"{column.name}" {column.sql_type}{"" if column.is_nullable else " NOT NULL"}'
-        for column in columns(model)
-    )
-
-
-def views() -> list[tuple[str, str, str]]:
-    """Name, comment (its first line) and query of every view, in the order of their names."""
-    found = []
-    for path in sorted(VIEWS.glob("*/*.sql")):
-        text = path.read_text()
-        comment = text.split("\n", 1)[0].removeprefix("--").strip()
-        found.append((f"{path.parent.name}.{path.stem}", comment, text.strip().rstrip(";")))
-    return found

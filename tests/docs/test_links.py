@@ -11,7 +11,7 @@ from documents import ROOT, blocks, inline, pages, tokens, tracked
 
 from schemas import BY_NAME
 from schemas.table import polars_schema
-from warehouse.store import views
+from warehouse.definitions import views
 
 PAGES = pages()
 MADE = {"report/index.html"}  # in the data folder, by a run

@@ -21,9 +21,10 @@ from transforms.bootstrap import difference_intervals
 from transforms.claims import CLAIMS, above, below, claims, filled, judged, measured, near
 from transforms.rolling import rolling_correlation
 from transforms.study import ARTICLE_DAY, Study
+from warehouse.definitions import views
 from warehouse.publish import DATABASE
 from warehouse.reader import connect
-from warehouse.store import Store, views
+from warehouse.store import Store
 
 ROOT = Path(__file__).parents[2]
 STUDY = Study("AAA", "BBB", (), "XNYS", (30, 60, 90), 0.5, (("AAA", "BBB"),))

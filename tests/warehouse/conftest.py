@@ -10,8 +10,9 @@ import pytest
 
 from schemas import TABLES, Table, core
 from schemas.table import polars_schema
+from warehouse.definitions import append_only
 from warehouse.lake import Lake
-from warehouse.store import Store, append_only
+from warehouse.store import Store
 
 Tables = dict[type[Table], pl.DataFrame]
 

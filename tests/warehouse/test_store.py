@@ -12,8 +12,9 @@ import pytest
 from schemas import BY_NAME, TABLES, Table, core, mart, ops, raw
 from schemas.table import InvalidTableError, columns, grain, polars_schema
 from tests.elsewhere import held_elsewhere
+from warehouse.definitions import views
 from warehouse.lake import Lake
-from warehouse.store import Store, StoreError, views
+from warehouse.store import Store, StoreError
 
 Tables = dict[type[Table], pl.DataFrame]
 Place = Path | Lake

@@ -1,0 +1,121 @@
+"""What is stored, read by its two clocks: what is in force, what was revised, what a run brought."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from schemas import BY_NAME, Table
+from schemas.table import key, name, polars_schema
+from warehouse.definitions import about, append_only, several
+
+DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
+
+
+class Queries:
+    """Questions on a connection to a warehouse."""
+
+    con: duckdb.DuckDBPyConnection
+
+    def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
+        """The rows in force at an instant: of each key, the version known last by then."""
+        if "known_at" not in key(model):
+            rows = self.read(model)
+            return rows.filter(pl.col("captured_at") <= as_of) if "captured_at" in rows.columns else rows
+        last = f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
+        single = f"FROM known ANTI JOIN many USING ({about(model)})"
+        return self._known(model, as_of, f"{single} UNION ALL ({several(model)} {last})")
+
+    def revised(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
+        """Every version, known by an instant, of the rows that have more than one."""
+        return self._known(model, as_of, several(model))
+
+    def _known(self, model: type[Table], as_of: datetime, query: str) -> pl.DataFrame:
+        """Rows out of `known` (all versions by then) and `many` (the keys that have several)."""
+        known = f"known AS (FROM {name(model)} WHERE known_at <= getvariable('as_of'))"
+        many = f"many AS (SELECT {about(model)} FROM known GROUP BY ALL HAVING count(*) > 1)"
+        return self._frame(f"WITH {known}, {many} {query}", as_of=as_of)
+
+    def versions_of(self, model: type[Table], wanted: pl.DataFrame) -> pl.DataFrame:
+        """Every stored version that has the values of a row of `wanted`, in the columns that this has."""
+        return self._beside(
+            wanted, f"FROM {name(model)} SEMI JOIN incoming USING ({', '.join(wanted.columns)})"
+        )
+
+    def lacking(self, model: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of some rows whose key is not stored, in their order."""
+        return self._beside(rows, f"FROM incoming ANTI JOIN {name(model)} USING ({', '.join(key(model))})")
+
+    def recent(self, model: type[Table], as_of: datetime, age: timedelta) -> pl.DataFrame:
+        """The rows in force at an instant that are not much older than the newest of their series."""
+        *series, clock = (column for column in key(model) if column != "known_at")
+        ends = f"SELECT {', '.join(series)}, max({clock}) AS newest FROM {name(model)} GROUP BY ALL"
+        near = f"SELECT r.* FROM {name(model)} r JOIN ({ends}) USING ({', '.join(series)})"
+        query = (
+            f"{near} WHERE {clock} >= newest - getvariable('age') AND known_at <= getvariable('as_of') "
+            f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
+        )
+        return self._frame(query, as_of=as_of, age=age)
+
+    def loads_of(self, model: type[Table]) -> list[tuple[str, str, int]]:
+        """Load id, source and number of rows of every load that brought rows to a raw table."""
+        query = f"SELECT load_id, min(source), count(*) FROM {name(model)} GROUP BY load_id"
+        return self.con.execute(query).fetchall()
+
+    def read(self, model: type[Table]) -> pl.DataFrame:
+        """A whole table; empty if it was never written."""
+        if name(model) not in self._present():
+            return pl.DataFrame(schema=polars_schema(model))
+        return self._frame(f"FROM {name(model)}")
+
+    def tables(self) -> dict[str, int]:
+        """Row counts of the tables that exist, by qualified name, in the order of `schemas`."""
+        present = self._present()
+        names = [table for table in BY_NAME if table in present]
+        counts = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in names)
+        return dict(self.con.execute(counts).fetchall()) if names else {}
+
+    def _present(self) -> set[str]:
+        found = self.con.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+            "WHERE database_name = current_database()"
+        )
+        return {row[0] for row in found.fetchall()}
+
+    def digests(self, only: Iterable[str] = BY_NAME) -> dict[str, str]:
+        """A digest of the rows of every table, blind to their order: equal tables have equal digests."""
+        wanted = self._present() & set(only)
+        return {
+            table: str(self.con.execute(DIGEST.format(table)).fetchall()[0][0])
+            for table in BY_NAME
+            if table in wanted
+        }
+
+    def digest(self, frame: pl.DataFrame) -> str:
+        """The digest that a table with these rows has."""
+        self.con.register("incoming", frame)
+        try:
+            return str(self.con.execute(DIGEST.format("incoming")).fetchall()[0][0])
+        finally:
+            self.con.unregister("incoming")
+
+    def landed(self) -> dict[str, str]:
+        """Of each table that files are landed for, a hash of the files that its rows came from."""
+        marks = "SELECT table_name, md5(string_agg(path, chr(10) ORDER BY path)) FROM ops.landed GROUP BY ALL"
+        return {name(model): "" for model in append_only()} | dict(self.con.execute(marks).fetchall())
+
+    def _frame(self, query: str, **values: Any) -> pl.DataFrame:
+        """The answer to a query; values travel as variables, which keeps the fast transfer to Polars."""
+        for variable, value in values.items():
+            self.con.execute(f"SET VARIABLE {variable} = $1", [value])
+        return self.con.sql(query).pl()
+
+    def _beside(self, rows: pl.DataFrame, query: str) -> pl.DataFrame:
+        """The answer to a query that may name some rows `incoming`."""
+        self.con.register("incoming", rows)
+        try:
+            return self._frame(query)
+        finally:
+            self.con.unregister("incoming")
