@@ -145,6 +145,7 @@ class Store(Queries):
         def write() -> None:
             for model, frame in frames.items():
                 self._replace(model, frame)
+            self._create_missing(TABLES)  # a view may read what is only made below
             self._create_views()
             for model, frame in then(self._frame).items() if then else ():
                 self._replace(model, frame)
@@ -209,11 +210,12 @@ class Store(Queries):
         if not {*map(schema_of, TABLES), *map(name, append_only())} <= present:
             self.transact(self._create_missing, only_builder)
 
-    def _create_missing(self) -> None:
+    def _create_missing(self, models: Iterable[type[Table]] | None = None) -> None:
+        """Tables without a row, by default the append-only ones, where there are none yet."""
         present = self._present()
         for schema in sorted(set(map(schema_of, TABLES))):
             self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        for model in append_only():
+        for model in append_only() if models is None else models:
             if name(model) not in present:
                 self.con.execute(f"CREATE TABLE {name(model)} ({ddl(model)})")
                 self._comment(model)
