@@ -37,10 +37,11 @@ assert all(count == low == high for count, low, high in seen), seen
 """
 WRITER = """
 import sys
+from time import sleep
 from tests.warehouse.test_store import NOON, bars
 from schemas import raw
 from warehouse.address import parse
-from warehouse.store import Store, StoreError
+from warehouse.store import Store, StoreError, owners
 with Store(parse(sys.argv[1])) as store:
     print("open", flush=True)
     sys.stdin.readline()
@@ -48,7 +49,8 @@ with Store(parse(sys.argv[1])) as store:
     for day in range(1, 11):
         store.append(raw.Bars, bars((sys.argv[2], day, NOON, 1.0)))
         try:
-            store.append(raw.Bars, bars(("BOTH", day, NOON, 1.0)))
+            both = bars(("BOTH", day, NOON, 1.0))
+            store.transact(lambda: (store.append(raw.Bars, both), sleep(0.2)), lambda: owners(raw.Bars, both))
             won += 1
         except StoreError as error:
             assert "two rows" in str(error), error
