@@ -1,4 +1,4 @@
-"""Fetching and landing on the workers of a Dask cluster; the one who writes the warehouse is this process.
+"""Fetching, checking and writing what passed on the workers of a Dask cluster; this process ends the landing.
 
 Workers need the same code and the same environment, and must see the universe's files and the data folder
 under the same paths.
