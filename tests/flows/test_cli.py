@@ -349,8 +349,11 @@ def test_the_command_runs_as_a_process_and_exits_as_it_says(home: Path) -> None:
     assert_one_line(Said(done.returncode, done.stdout, done.stderr), 2, 'asset "RUT"', "nowhere.csv")
 
 
-def test_the_pipeline_starts_without_what_it_may_not_need() -> None:
-    heavy = ["yfinance", "ccxt", "exchange_calendars", "prefect"]
-    code = f"import sys, flows.pipeline; print([m for m in {heavy} if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("module", "orchestrator"), [("flows.pipeline", ["prefect"]), ("flows.refresh", []), ("flows.close", [])]
+)
+def test_a_run_starts_without_what_it_may_not_need(module: str, orchestrator: list[str]) -> None:
+    heavy = ["yfinance", "ccxt", "exchange_calendars", "altair", "dask", *orchestrator]
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
