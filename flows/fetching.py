@@ -35,7 +35,6 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
 
     What they answer is on disk, in the landing zone's temporary folder, until `land` has landed it.
     """
-    spool.clear(job.zone)
     stored = stored_before(job)
     wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
     asked = resume(wanted, stored, job.run_id)
@@ -130,7 +129,6 @@ def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
     is_other = bool(outcomes) and not of_pair and job.only != KINDS
     if not is_other and all(outcome.error for outcome in of_pair):
         land_attempts(outcomes, job.zone, job.run_id)
-        spool.clear(job.zone)
         raise NothingUsableError(
             f"no source of {study.target} and {study.benchmark} gave anything, nothing was changed: "
             f"{why(outcomes, of_pair)}"

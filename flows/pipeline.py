@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from flows import spool
 from flows.build import build
 from flows.fetching import fetched
 from flows.job import Job
@@ -46,7 +47,7 @@ def run(job: Job, runner: Runner) -> Run:
             and the publication are untouched.
         LockedError: if another run is writing to the folder and does not end in time.
     """
-    with one_writer(job.data, job.wait) as waited:
+    with one_writer(job.data, job.wait) as waited, spool.kept(job.zone):
         return run_alone(job.after(waited), runner)
 
 

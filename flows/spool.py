@@ -6,6 +6,7 @@ that nobody reads, and the next run removes them.
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +138,16 @@ def read(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise LandingError(f"{path}: cannot be read back ({error}); run again") from error
 
 
+@contextmanager
+def kept(zone: Path) -> Iterator[None]:
+    """Room for the parts of one run: without what a killed run left, and gone however this one ends."""
+    clear(zone)
+    try:
+        yield
+    finally:
+        clear(zone)
+
+
 def clear(zone: Path) -> None:
-    """Remove all parts: those that were landed, or what a killed run left."""
+    """Remove all parts."""
     shutil.rmtree(zone / FOLDER, ignore_errors=True)

@@ -14,6 +14,7 @@ import pytest
 
 from flows import maintain, refresh, replay
 from flows.lock import one_writer
+from warehouse import landing
 from warehouse.reader import connect
 
 ROOT = Path(__file__).parents[2]
@@ -257,19 +258,21 @@ def test_without_the_pair_nothing_is_published(command: Command, home: Path) -> 
     assert not (home / "data" / "published").exists()
 
 
+@pytest.mark.parametrize(
+    ("writer", "cannot"), [(pl.DataFrame, "cannot keep"), (landing.pq.ParquetWriter, "cannot land")]
+)
 def test_a_disk_without_space_is_one_line_and_nothing_changes(
-    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+    writer: type, cannot: str, command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {p: p.stat().st_mtime_ns for p in (folder / "data" / "published").rglob("*")}
     landed = sorted((folder / "data" / "landing").rglob("*"))
 
-    def refuse(frame: pl.DataFrame, path: Path, **options: object) -> None:
-        path.write_bytes(b"half")
+    def refuse(*given: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
+    monkeypatch.setattr(writer, "write_parquet" if writer is pl.DataFrame else "write_table", refuse)
     said = command(at=folder)
-    assert_one_line(said, 1, "cannot land", "No space left on device", "make room and run again")
+    assert_one_line(said, 1, cannot, "No space left on device", "make room and run again")
     assert {p: p.stat().st_mtime_ns for p in (folder / "data" / "published").rglob("*")} == before
     assert sorted((folder / "data" / "landing").rglob("*")) == landed
 

@@ -121,4 +121,4 @@ def test_the_flow_waits_refreshes_and_says_how_it_ended(
     monkeypatch.setattr(closing.universes, "load", lambda _: watched)
     state = closing.close.fn(Path("u.toml"), Path("d"), 7.0)
     assert (state.type, state.name, slept) == (StateType.COMPLETED, name, waits)
-    assert asked == [((Path("u.toml"), Path("d")), {"wait": 7.0})] * len(waits)
+    assert asked == [((Path("u.toml"), Path("d")), {"wait": 7.0, "warehouse": None})] * len(waits)

@@ -105,9 +105,11 @@ def test_parts_of_a_killed_run_are_removed_and_never_landed(tiny_universe: objec
     leftover = job.zone / spool.FOLDER / "old-0001-rows.tmp"
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"half a part")
-    assert fetched(job, Plain())
-    assert not leftover.exists()
-    assert list((job.zone / spool.FOLDER).iterdir())
+    with spool.kept(job.zone):
+        assert fetched(job, Plain())
+        assert not leftover.exists()
+        assert list((job.zone / spool.FOLDER).iterdir())
+    assert not (job.zone / spool.FOLDER).exists()
 
 
 def test_full_disk_is_one_clear_error(tmp_path: Path) -> None:

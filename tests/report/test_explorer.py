@@ -146,7 +146,7 @@ def listening(port: int) -> set[str]:
 @pytest.mark.slow
 def test_make_explore_serves_it_on_loopback_alone(home: Path, tmp_path: Path) -> None:
     recipe = subprocess.run(
-        ["make", "-n", "-o", ".venv/.explore", "explore", f"DATA={home}"],
+        ["make", "-n", "--no-print-directory", "-o", ".venv/.explore", "explore", f"DATA={home}"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     port = free_port()

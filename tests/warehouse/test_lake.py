@@ -28,12 +28,14 @@ READER = """
 import sys
 from warehouse.address import parse
 con = parse(sys.argv[1]).connect(read_only=True)
+def build():
+    return con.execute("SELECT count(*), min(log_return), max(log_return) FROM core.returns").fetchall()[0]
+seen = {build()}
 print("open", flush=True)
-seen = set()
-for _ in range(int(sys.argv[2])):
-    seen.add(con.execute("SELECT count(*), min(log_return), max(log_return) FROM core.returns").fetchall()[0])
-    print(len(seen), flush=True)
+while max(seen)[0] < int(sys.argv[2]):
+    seen.add(build())
 assert all(count == low == high for count, low, high in seen), seen
+print(len(seen))
 """
 WRITER = """
 import sys
@@ -86,13 +88,12 @@ def test_readers_see_whole_builds_while_another_process_writes(
     lake = lake_of("sqlite")
     with Store(lake) as store:
         store.replace(whole(1))
-        with started(READER, str(lake), "150") as reader:
+        with started(READER, str(lake), "5") as reader:
             for rows in range(2, 6):
                 store.replace(whole(*[rows] * rows))
             said, _ = reader.communicate(timeout=60)
     assert reader.returncode == 0
-    assert len(said.splitlines()) == 150
-    assert int(said.splitlines()[-1]) >= 2, "the reader saw one build only, so nothing was tried"
+    assert int(said) >= 2, "the reader saw one build only, so nothing was tried"
 
 
 @pytest.mark.slow
