@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from functools import lru_cache
+from threading import Lock
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,14 +12,23 @@ from schemas import core
 from schemas.table import polars_schema
 
 FIRST_DAY = date(1990, 1, 1)
+ONE_THREAD = (
+    Lock()
+)  # the library hides pandas' warnings while it builds, which two threads undo for each other
 
 
-@lru_cache(maxsize=64)
 def sessions(calendar: str, first_year: int, last_year: int) -> pl.DataFrame:
     """`core.sessions` of one calendar over whole years; the first session has no gap.
 
     The bounds are passed on because the library's own move with today's date.
     """
+    with ONE_THREAD:
+        return made(calendar, first_year, last_year)
+
+
+@lru_cache(maxsize=64)
+def made(calendar: str, first_year: int, last_year: int) -> pl.DataFrame:
+    """The same, each calendar once a process."""
     import exchange_calendars
 
     book = exchange_calendars.get_calendar(calendar, start=f"{first_year}-01-01", end=f"{last_year}-12-31")

@@ -133,7 +133,8 @@ def test_failed_and_late_runs_are_told_to_a_webhook(
     from flows import server
 
     told = {"subject": "{{subject}}", "body": "{{body}}"}
-    CustomWebhookNotificationBlock(name="test", url=webhook.url, json_data=told).save("test", overwrite=True)
+    block = CustomWebhookNotificationBlock(name="test", url=webhook.url, json_data=told)
+    block.save("test", overwrite=True, _sync=True)  # a browser test before this one may leave a loop running
     monkeypatch.setenv("COMOVE_NOTIFY", "custom-webhook/test")
     server.prepare()
     one = deployment(client, "macro-daily")
