@@ -201,15 +201,16 @@ def load_file(file: landing.Landed, store: Store, zone: Path, known: Collection[
         mark = (file.path, name(file.model), file.sha256, count)
         return pl.DataFrame([mark], polars_schema(ops.Landed), orient="row")
 
+    def complete(piece: pl.DataFrame) -> int:
+        rows = store.lacking(file.model, piece.unique(of_key, keep="first", maintain_order=True))
+        store.append(file.model, rows)
+        return rows.height
+
     def write() -> None:
         if store.lacking(ops.Landed, marked(0)).is_empty():
             return  # another loader of the same landing zone was faster
-        count = 0
-        for piece in landing.pieces(file, zone):
-            once = piece if is_news else piece.unique(of_key, keep="first", maintain_order=True)
-            rows = once if is_news else store.lacking(file.model, once)
-            store.append(file.model, rows)
-            count += rows.height
+        found = landing.pieces(file, zone)
+        count = store.load(file.model, found, zone / file.path) if is_news else sum(map(complete, found))
         boundary("loading")
         store.append(ops.Landed, marked(count))
 

@@ -1,6 +1,7 @@
 """What is stored, read by its two clocks: what is in force, what was revised, what a run brought."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -95,11 +96,8 @@ class Queries:
 
     def digest(self, frame: pl.DataFrame) -> str:
         """The digest that a table with these rows has."""
-        self.con.register("incoming", frame)
-        try:
+        with self.beside(frame):
             return str(self.con.execute(DIGEST.format("incoming")).fetchall()[0][0])
-        finally:
-            self.con.unregister("incoming")
 
     def landed(self) -> dict[str, str]:
         """Of each table that files are landed for, a hash of the files that its rows came from."""
@@ -114,8 +112,14 @@ class Queries:
 
     def _beside(self, rows: pl.DataFrame, query: str) -> pl.DataFrame:
         """The answer to a query that may name some rows `incoming`."""
+        with self.beside(rows):
+            return self._frame(query)
+
+    @contextmanager
+    def beside(self, rows: pl.DataFrame) -> Iterator[None]:
+        """Queries may name some rows `incoming` while the block lasts."""
         self.con.register("incoming", rows)
         try:
-            return self._frame(query)
+            yield
         finally:
             self.con.unregister("incoming")

@@ -26,6 +26,7 @@ from warehouse.definitions import (
     schema_of,
     views,
 )
+from warehouse.keys import refuse_repeated, refuse_stored, refuse_twice
 from warehouse.place import File, Place, StoreError, literal
 from warehouse.queries import Queries
 
@@ -125,11 +126,34 @@ class Store(Queries):
         self.transact(lambda: self._append(model, checked), lambda: owners(model, checked))
 
     def _append(self, model: type[Table], checked: pl.DataFrame) -> None:
-        self.con.register("incoming", checked)
-        of_key = ", ".join(key(model))
-        self._refuse(model, f"SELECT {of_key} FROM {name(model)} SEMI JOIN incoming USING ({of_key}) LIMIT 1")
-        self.con.unregister("incoming")
+        with self.beside(checked):
+            refuse_stored(self.con, model, "incoming")
         self._insert(model, checked)
+
+    def load(self, model: type[Table], pieces: Iterable[pl.DataFrame], path: Path) -> int:
+        """Add the rows of a Parquet file to an append-only table, validated; returns their number.
+
+        DuckDB reads the file itself, and compares its keys with the stored ones once, not once a piece.
+
+        Args:
+            model: The table.
+            pieces: The same rows, to be validated.
+            path: The file.
+
+        Raises:
+            InvalidTableError: if a piece breaks its contract.
+            StoreError: if a key of it is stored already, or twice in it.
+        """
+        columns = ", ".join(f'"{c}"' for c in pl.read_parquet_schema(path) if c in polars_schema(model))
+
+        def write() -> int:
+            for piece in pieces:
+                validate(piece, model)
+            refuse_repeated(self.con, model, "read_parquet($1)", str(path))
+            rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM read_parquet($1)"
+            return int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
+
+        return self.transact(write)
 
     def replace(self, frames: Frames, then: Callable[[Query], Frames] | None = None) -> None:
         """Write whole tables and all views in one transaction; data, dtypes and keys are checked.
@@ -172,19 +196,11 @@ class Store(Queries):
             self.con.execute("DETACH past")
 
     def _insert(self, model: type[Table], frame: pl.DataFrame) -> None:
-        self.con.register("incoming", frame)
         if frame.select(key(model)).hash_rows().n_unique() < frame.height:  # many times as fast as the keys
-            of_key = ", ".join(key(model))
-            self._refuse(
-                model, f"SELECT {of_key} FROM incoming GROUP BY {of_key} HAVING count(*) > 1 LIMIT 1"
-            )
-        self.con.execute(f"INSERT INTO {name(model)} BY NAME SELECT * FROM incoming")
-        self.con.unregister("incoming")
-
-    def _refuse(self, model: type[Table], query: str) -> None:
-        """Refuse the first key that a query finds."""
-        for found in self.con.execute(query).fetchall():
-            raise StoreError(f"{name(model)}: two rows for {dict(zip(key(model), found, strict=True))}")
+            with self.beside(frame):
+                refuse_twice(self.con, model, "incoming")
+        with self.beside(frame):
+            self.con.execute(f"INSERT INTO {name(model)} BY NAME SELECT * FROM incoming")
 
     def _comment(self, model: type[Table], database: str = "") -> None:
         for statement in comments(model, database):
