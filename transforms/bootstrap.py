@@ -33,17 +33,32 @@ def draw_counts(length: int, block: int, draws: int = DRAWS) -> FloatArray:
 
 
 def mean_interval(values: FloatArray, block: int) -> tuple[float, float]:
-    """95 % interval of the mean of a series, within its range; NaN for fewer than two blocks.
+    """95 % interval of the mean of a series; see mean_intervals."""
+    low, high = mean_intervals(values[:, None], block)[0]
+    return float(low), float(high)
+
+
+def mean_intervals(values: FloatArray, block: int) -> FloatArray:
+    """95 % intervals of the means of some series, within their ranges; NaN for fewer than two blocks.
 
     The bootstrap's standard error with Student's quantile for as many observations as there are blocks: the
     bare percentiles are too narrow where blocks are few.
+
+    Args:
+        values: Shape (n, k), one column a series.
+        block: Mean length of a block.
+
+    Returns:
+        Shape (k, 2): low and high.
     """
-    if len(values) < 2 * block:
-        return np.nan, np.nan
-    error = (draw_counts(len(values), block) @ values / len(values)).std(ddof=1)
-    half = quantile(len(values) / block) * error
-    mean = values.mean()
-    return float(max(mean - half, values.min())), float(min(mean + half, values.max()))
+    size, width = values.shape
+    if size < 2 * block:
+        return np.full((width, 2), np.nan)
+    errors = (draw_counts(size, block) @ values / size).std(axis=0, ddof=1)
+    half, mean = quantile(size / block) * errors, values.mean(axis=0)
+    return np.column_stack(
+        [np.maximum(mean - half, values.min(axis=0)), np.minimum(mean + half, values.max(axis=0))]
+    )
 
 
 def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: int) -> FloatArray:

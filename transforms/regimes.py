@@ -107,32 +107,62 @@ def chance(series: list[tuple[int, float | None, int]], threshold: float) -> lis
     longest: dict[int, int] = {}
     for window, _, readings in series:
         longest[window] = max(readings, longest.get(window, 0))
-    moments = {window: noise_moments(window, readings) for window, readings in longest.items()}
+    turns = {
+        window: turning_points(*noise(window, readings), threshold) for window, readings in longest.items()
+    }
     return [
-        None if mean_r is None else expected_flips(mean_r, moments[window][:, :readings], threshold)
+        None if mean_r is None else expected_flips(mean_r, turns[window][:, :, :readings])
         for window, mean_r, readings in series
     ]
 
 
-def expected_flips(mean_r: float, moments: FloatArray, threshold: float) -> float:
+def expected_flips(mean_r: float, turns: FloatArray) -> float:
     """Changes of state per year of 252 sessions when the correlation is `mean_r` throughout.
 
     Args:
-        mean_r: Correlation of the simulated returns, a and mean_r a + sqrt(1 - mean_r^2) b, where a and b
-            are independent noise.
-        moments: Of a and b, from `noise_moments`, as many sessions as the measured series has r.
-        threshold: As in `hysteresis`.
+        mean_r: Correlation of the simulated returns.
+        turns: From `turning_points`, as many sessions as the measured series has r.
     """
-    aa, ab, bb = moments
-    rest = np.sqrt(max(0.0, 1 - mean_r**2))
-    variance = mean_r**2 * aa + 2 * mean_r * rest * ab + rest**2 * bb
-    linked = hysteresis((mean_r * aa + rest * ab) / np.sqrt(aa * variance), threshold)
-    changes = int(np.count_nonzero(linked[1:] != linked[:-1]))
-    return changes * SESSIONS_PER_YEAR / linked.size
+    odds = mean_r / np.sqrt(max(1 - mean_r**2, np.finfo(np.float64).tiny))
+    enter, leave = turns
+    is_in = odds >= enter
+    ends = is_in | (odds <= leave)  # a run ends here
+    ends[:, 0] = True  # where every path begins, unlinked
+    at = np.flatnonzero(ends)
+    state = is_in.ravel()[at]
+    is_change = state[1:] != state[:-1]
+    is_change[np.flatnonzero(at % ends.shape[1] == 0)[1:] - 1] = False  # from one path to the next
+    return float(np.count_nonzero(is_change) * SESSIONS_PER_YEAR / ends.size)
 
 
-def noise_moments(window: int, readings: int) -> FloatArray:
-    """Rolling variance, covariance and variance of two series of fat-tailed noise: (3, readings, paths).
+def turning_points(ratio: FloatArray, r: FloatArray, threshold: float) -> FloatArray:
+    """What m / sqrt(1 - m^2) must reach, or stay below, at a session for a run to end there.
+
+    Of two independent noises a and b, a and m a + sqrt(1 - m^2) b correlate by m. Their rolling correlation
+    grows with m and is c where m / sqrt(1 - m^2) = ratio (c / sqrt(1 - c^2) sqrt(1 - r^2) - r), ratio being
+    the deviation of b over that of a in the window and r the correlation of a and b there; so one comparison
+    a session tells of any m.
+
+    Args:
+        ratio: Shape (paths, sessions).
+        r: Likewise.
+        threshold: As in `hysteresis`.
+
+    Returns:
+        Shape (2, paths, sessions): to enter and to leave, infinite where no run can end yet.
+    """
+    ends = []
+    for level, worst in ((threshold + ENTER, np.max), (threshold - LEAVE, np.min)):
+        at = ratio * (level / np.sqrt(1 - level**2) * np.sqrt(np.maximum(1 - r * r, 0)) - r)
+        never = np.full(at.shape, np.inf if worst is np.max else -np.inf)
+        if at.shape[1] >= RUN:
+            never[:, RUN - 1 :] = worst(np.lib.stride_tricks.sliding_window_view(at, RUN, axis=1), axis=-1)
+        ends.append(never)
+    return np.stack(ends)
+
+
+def noise(window: int, readings: int) -> tuple[FloatArray, FloatArray]:
+    """Two series of fat-tailed noise: their rolling ratio of deviations and correlation, (paths, readings).
 
     Student's t with 5 degrees of freedom, both series scaled alike at each session, as returns are: normal
     noise would make chance look tamer than it is (0.45 changes a year for ETH on ^RUT at 60 sessions,
@@ -146,9 +176,10 @@ def noise_moments(window: int, readings: int) -> FloatArray:
 
     def mean(values: FloatArray) -> FloatArray:
         total = np.pad(np.cumsum(values, axis=0), ((1, 0), (0, 0)))
-        return (total[window:] - total[:-window]) / window
+        return np.ascontiguousarray((total[window:] - total[:-window]).T) / window
 
-    return np.stack([mean(x * y) - mean(x) * mean(y) for x, y in ((a, a), (a, b), (b, b))])
+    aa, ab, bb = (mean(x * y) - mean(x) * mean(y) for x, y in ((a, a), (a, b), (b, b)))
+    return np.sqrt(bb / aa), ab / np.sqrt(aa * bb)
 
 
 def session_close(correlations: Frame) -> Frame:

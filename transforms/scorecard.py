@@ -1,6 +1,8 @@
 """What the states and the overlay were worth: against all other sessions, against rivals, with intervals."""
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Annotated as As
 from typing import Any
 
@@ -11,7 +13,7 @@ from polars import LazyFrame as Frame
 from schemas import core, mart
 from schemas.mart.decisions import STATES
 from schemas.table import conform, polars_schema
-from transforms.bootstrap import FloatArray, difference_intervals, mean_interval
+from transforms.bootstrap import FloatArray, difference_intervals, mean_intervals
 from transforms.closes import SESSION_CLOSE
 from transforms.exposure import COST
 from transforms.signals import PAIR
@@ -110,9 +112,23 @@ def overlay_scorecard(
         for (asset, benchmark), part in frame.group_by(PAIR, maintain_order=True)
         for row in strategy_rows(part)
     ]
+    add_intervals(rows)
     return pl.LazyFrame(rows, schema=polars_schema(mart.OverlayScorecard)).pipe(
         conform, mart.OverlayScorecard
     )
+
+
+def add_intervals(rows: list[dict[str, Any]]) -> None:
+    """The interval of each row's difference to holding, in place of its `excess`.
+
+    Rows of as many sessions have the same draws, and share one matrix product.
+    """
+    for _, some in groupby(sorted(rows, key=itemgetter("sessions")), key=itemgetter("sessions")):
+        alike = list(some)
+        excess = np.column_stack([row.pop("excess") for row in alike])
+        ends = mean_intervals(excess, MIN_BLOCK) * SESSIONS_PER_YEAR
+        for row, (low, high) in zip(alike, ends, strict=True):
+            row |= {"lo95": known(low), "hi95": known(high)}
 
 
 def strategy_rows(pair: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -137,10 +153,10 @@ def earned(share: FloatArray, hold: FloatArray) -> FloatArray:
 
 
 def performance(share: FloatArray, hold: FloatArray, benchmark: FloatArray) -> dict[str, Any]:
-    """Yearly figures of one strategy, and the interval of its difference to holding."""
+    """Yearly figures of one strategy, and `excess`, its log returns over those of holding."""
     returns = earned(share, hold)
     growth = np.append(0.0, returns.cumsum())
-    low, high = mean_interval(returns - benchmark, MIN_BLOCK)
+    excess = returns - benchmark
     volatility = returns.std(ddof=1) * np.sqrt(SESSIONS_PER_YEAR) if len(returns) > 1 else np.nan
     annual = returns.mean() * SESSIONS_PER_YEAR
     figures = {
@@ -150,8 +166,11 @@ def performance(share: FloatArray, hold: FloatArray, benchmark: FloatArray) -> d
         "annual_volatility": volatility,
         "sharpe": annual / volatility if volatility > 0 else np.nan,
         "max_drawdown": 1 - np.exp(np.min(growth - np.maximum.accumulate(growth))),
-        "difference": (returns - benchmark).mean() * SESSIONS_PER_YEAR,
-        "lo95": low * SESSIONS_PER_YEAR,
-        "hi95": high * SESSIONS_PER_YEAR,
+        "difference": excess.mean() * SESSIONS_PER_YEAR,
     }
-    return {name: float(figure) if np.isfinite(figure) else None for name, figure in figures.items()}
+    return {**{name: known(figure) for name, figure in figures.items()}, "excess": excess}
+
+
+def known(figure: float) -> float | None:
+    """A plain number; None for one that is not finite."""
+    return float(figure) if np.isfinite(figure) else None
