@@ -1,29 +1,41 @@
 """The link that is left between two assets when the controls are held constant."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated as As
 
 import numpy as np
 import polars as pl
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 from polars import LazyFrame as Frame
 
 from schemas import core, mart
 from schemas.table import conform, polars_schema
-from transforms.rolling import FloatArray, kurtosis_interval, mardia_kappa
+from transforms.intervals import FloatArray, kurtosis_interval, standard_kappa
 from transforms.study import Study
 
-KEY = ["asset", "benchmark", "window_sessions", "session"]
+FIGURES = (
+    "partial_r",
+    "lo95",
+    "hi95",
+    "r_squared",
+    "idiosyncratic_share",
+    "idiosyncratic_lo95",
+    "idiosyncratic_hi95",
+)
 SINGULAR = 1e-12  # a smaller share of unexplained variance is rounding: nothing is left to correlate
-CHUNK = 256  # windows at a time: they stay near the core
+CHUNK = 256  # windows at a time: those of a pair stay near the core
 
 
 def conditional(returns: As[Frame, core.Returns], study: Study) -> As[Frame, mart.Conditional]:
     """Partial correlation of every pair given the study's controls, and what the controls leave of the asset.
 
     The window is the last `window_sessions` returns that asset, benchmark and all controls have in common.
-    One row per session from the first of these on; figures are null until the window is full, where one of
-    the returns is missing, and where the window is singular (a flat side, collinear controls). A pair whose
-    control has no returns at all has no rows: fewer controls would be another question.
+    One row per session from the first of these on, by window and session; figures are null until the window
+    is full, where one of the returns is missing, and where the window is singular (a flat side, collinear
+    controls). A pair whose control has no returns at all has no rows: fewer controls would be another
+    question.
     """
     wide = (
         returns.filter(pl.col("convention") == "session_close")
@@ -31,57 +43,78 @@ def conditional(returns: As[Frame, core.Returns], study: Study) -> As[Frame, mar
         .pivot("asset", index="session", values="log_return")
         .sort("session")
     )
-    links = [
-        partial_link(wide, pair, controls, window)
-        for pair in study.pairs
-        if (controls := tuple(control for control in study.controls if control not in pair))
-        and {*pair, *controls} <= set(wide.columns)
-        for window in study.windows
-    ]
-    empty = pl.DataFrame(schema=polars_schema(mart.Conditional))
-    return pl.concat(links or [empty]).lazy().sort(KEY).pipe(conform, mart.Conditional)
-
-
-def partial_link(
-    wide: pl.DataFrame, pair: tuple[str, str], controls: tuple[str, ...], window: int
-) -> pl.DataFrame:
-    """Rows of one pair and window; `wide` has a column `session`, sorted, and one of returns per asset."""
-    joint = wide.select("session", *pair, *controls).drop_nulls()
-    figures = rolling_partial(joint.drop("session").to_numpy().T, window)
-    known = joint.select("session", *(pl.Series(name, of, nan_to_null=True) for name, of in figures.items()))
-    has_begun = pl.all_horizontal(pl.col(*pair, *controls).is_not_null()).cum_max()
+    alike = list(groups(wide, study))
+    links = [group.link(wide["session"], window) for window in sorted(study.windows) for group in alike]
     return (
-        wide.filter(has_begun)
-        .select("session")
-        .join(known, on="session", how="left", maintain_order="left")
-        .with_columns(
-            pl.lit(pair[0]).alias("asset"),
-            pl.lit(pair[1]).alias("benchmark"),
-            pl.lit(window, pl.Int32).alias("window_sessions"),
-            pl.lit(",".join(controls)).alias("controls"),
-        )
+        pl.concat(links or [pl.DataFrame(schema=polars_schema(mart.Conditional))])
+        .lazy()
+        .pipe(conform, mart.Conditional)
     )
 
 
-def rolling_partial(series: FloatArray, window: int) -> dict[str, FloatArray]:
-    """The figures of the table for every observation, NaN until the window is full.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pairs that share their controls and their joint sessions, and so the residuals of their sides."""
 
-    Args:
-        series: (2 + k, observations) log returns of asset, benchmark and k controls, all present.
-        window: observations in a window.
-    """
-    figures = np.full((5, series.shape[1]), np.nan)
-    if series.shape[1] >= window:
-        windows = sliding_window_view(series, window, axis=1)
-        for first in range(0, windows.shape[1], CHUNK):
-            chunk = slice(first, first + CHUNK)
-            figures[:, window - 1 :][:, chunk] = partial_figures(windows[:, chunk])
-    names = ("partial_r", "lo95", "hi95", "r_squared", "idiosyncratic_share")
-    return dict(zip(names, figures, strict=True))
+    pairs: list[tuple[str, str]]
+    controls: tuple[str, ...]
+    joint: NDArray[np.bool_]  # (sessions,)
+    series: FloatArray  # (sides + controls, joint sessions), every side once, the controls last
+    left: NDArray[np.intp]  # (pairs,) rows of the assets in it
+    right: NDArray[np.intp]
+
+    def link(self, sessions: pl.Series, window: int) -> pl.DataFrame:
+        """A row per session and pair, for one window."""
+        begun = np.logical_or.accumulate(self.joint)
+        figures = np.full((len(FIGURES), len(self.pairs), len(sessions)), np.nan)
+        figures[:, :, self.joint] = self.rolling(window)
+        height = int(np.count_nonzero(begun))
+        of_session, of_pair = np.divmod(np.arange(height * len(self.pairs)), len(self.pairs))
+        return pl.DataFrame(self.pairs, schema=["asset", "benchmark"], orient="row")[of_pair].with_columns(
+            sessions.filter(pl.Series(begun)).gather(of_session).alias("session"),
+            *(
+                pl.Series(name, of[:, begun].T.ravel(), nan_to_null=True)
+                for name, of in zip(FIGURES, figures, strict=True)
+            ),
+            window_sessions=pl.lit(window, pl.Int32),
+            controls=pl.lit(",".join(self.controls)),
+        )
+
+    def rolling(self, window: int) -> FloatArray:
+        """The figures at every joint session, (figures, pairs, sessions), NaN until the window is full."""
+        found = np.full((len(FIGURES), len(self.pairs), self.series.shape[1]), np.nan)
+        if self.series.shape[1] >= window:
+            windows = sliding_window_view(self.series, window, axis=1)
+            for first in range(0, windows.shape[1], CHUNK):
+                chunk = slice(first, first + CHUNK)
+                found[:, :, window - 1 :][:, :, chunk] = partial_figures(
+                    windows[:, chunk], len(self.controls), self.left, self.right
+                )
+        return found
 
 
-def partial_figures(windows: FloatArray) -> FloatArray:
-    """Partial r, its interval, r_squared and its complement: (5, windows), NaN where singular.
+def groups(wide: pl.DataFrame, study: Study) -> Iterator[Group]:
+    """The pairs of the study that have all their returns; `wide` has a column of them per asset."""
+    known = set(wide.columns[1:])
+    alike: dict[tuple[tuple[str, ...], bytes], list[tuple[str, str]]] = {}
+    present = {asset: wide[asset].is_not_null().to_numpy() for asset in known}
+    for pair in sorted(study.pairs):
+        controls = tuple(control for control in study.controls if control not in pair)
+        if controls and {*pair, *controls} <= known:
+            joint = np.logical_and.reduce([present[asset] for asset in (*pair, *controls)])
+            alike.setdefault((controls, joint.tobytes()), []).append(pair)
+    for (controls, mask), pairs in alike.items():
+        joint = np.frombuffer(mask, dtype=np.bool_)
+        sides = sorted({asset for pair in pairs for asset in pair})
+        series = wide.filter(pl.Series(joint)).select(*sides, *controls).to_numpy().T
+        left, right = (np.array([sides.index(pair[side]) for pair in pairs]) for side in (0, 1))
+        yield Group(pairs, controls, joint, series, left, right)
+
+
+def partial_figures(
+    windows: FloatArray, controls: int, left: NDArray[np.intp], right: NDArray[np.intp]
+) -> FloatArray:
+    """Partial r, its interval, r_squared, its complement and the interval of that; NaN where singular.
 
     The correlation of the two residuals from a regression on the controls (for one control the same as
     (rxy - rxz ryz) / sqrt((1 - rxz^2)(1 - ryz^2))). Its interval is that of a plain correlation with a
@@ -90,29 +123,56 @@ def partial_figures(windows: FloatArray) -> FloatArray:
     are the observations that the controls do not explain.
 
     Args:
-        windows: (2 + k, windows, n) returns of asset, benchmark and k controls.
+        windows: (sides + controls, windows, n) returns, those of the controls last.
+        controls: Their number.
+        left: (pairs,) rows of the assets in `windows`.
+        right: (pairs,) rows of the benchmarks.
+
+    Returns:
+        (figures, pairs, windows).
     """
-    controls, n = len(windows) - 2, windows.shape[2]
-    asset, benchmark = residuals(windows)
-    own = np.mean(asset * asset, axis=-1)
-    asset, benchmark = scaled(asset), scaled(benchmark)
-    r = np.clip(np.mean(asset * benchmark, axis=-1), -1, 1)
-    lo95, hi95 = kurtosis_interval(r, mardia_kappa(asset, benchmark), n, controls)
-    own = np.clip(own, 0, 1)
-    return np.stack([r, lo95, hi95, 1 - own, own])
+    sides = standardised(windows)
+    rest = residuals(sides, controls)
+    own = np.clip(np.mean(rest * rest, axis=-1), 0, 1)
+    shares = np.stack([1 - own, own, *share_interval(sides[:-controls], rest, own, controls)])[:, left]
+    rest = scaled(rest)
+    r, kappa = np.empty((2, len(left), windows.shape[1]))
+    for pair, (a, b) in enumerate(zip(left, right, strict=True)):
+        r[pair] = np.mean(rest[a] * rest[b], axis=-1)
+        kappa[pair] = standard_kappa(rest[a], rest[b])
+    np.clip(r, -1, 1, out=r)
+    return np.stack([r, *kurtosis_interval(r, kappa, windows.shape[2], controls), *shares])
 
 
-def residuals(windows: FloatArray) -> FloatArray:
-    """Residuals (2, windows, n) of asset and benchmark given the controls, in units of their own deviation.
+def share_interval(
+    sides: FloatArray, rest: FloatArray, own: FloatArray, controls: int
+) -> tuple[FloatArray, FloatArray]:
+    """95 % interval of the share of each side's variance that is its own, (sides, windows) each.
+
+    Through the multiple correlation R, whose z has the variance (1 + kappa) / (n - 2 - k) for elliptical
+    variables, as that of a plain one has with k = 1 (Muirhead 1982); kappa is that of side and fitted value.
+    """
+    kappa = standard_kappa(sides, scaled(sides - rest))
+    low, high = kurtosis_interval(np.sqrt(1 - own), kappa, sides.shape[-1], controls - 1)
+    return 1 - high**2, 1 - np.maximum(low, 0) ** 2
+
+
+def standardised(windows: FloatArray) -> FloatArray:
+    """Returns (..., n) about their mean in standard deviations, NaN where flat."""
+    centred = windows - windows[..., -1:]  # about an observation first, so that a flat window is exactly zero
+    return scaled(centred - np.mean(centred, axis=-1, keepdims=True), floor=0)
+
+
+def residuals(sides: FloatArray, controls: int) -> FloatArray:
+    """Residuals (sides, windows, n) of standardised sides given the controls, which stand last.
 
     Modified Gram-Schmidt, as exact as a QR decomposition in each window; NaN where a control is flat or a
     combination of the ones before it.
     """
-    centred = windows - windows[..., -1:]  # about an observation first, so that a flat window is exactly zero
-    rest = scaled(centred - np.mean(centred, axis=-1, keepdims=True), floor=0)
-    for last in range(len(windows) - 1, 1, -1):
-        control, rest = scaled(rest[last]), rest[:last]
-        rest -= np.mean(rest * control, axis=-1, keepdims=True) * control
+    rest = sides
+    for _ in range(controls):
+        control, rest = scaled(rest[-1]), rest[:-1]
+        rest = rest - np.mean(rest * control, axis=-1, keepdims=True) * control
     return rest
 
 

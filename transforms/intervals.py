@@ -45,10 +45,15 @@ def mardia_kappa(x: FloatArray, y: FloatArray) -> FloatArray:
         x: (..., n) observations; for a partial correlation the residuals given the controls.
         y: (..., n) likewise.
     """
-    n = x.shape[-1]
-    u, v = _standardised(x), _standardised(y)
-    residual = _standardised(v - np.mean(u * v, axis=-1, keepdims=True) * u)
-    q = u * u + np.where(np.isnan(residual) & ~np.isnan(v), 0, residual) ** 2
+    return standard_kappa(_standardised(x), _standardised(y))
+
+
+def standard_kappa(u: FloatArray, v: FloatArray) -> FloatArray:
+    """The same of observations (..., n) that have a mean of 0 and a variance of 1 (ddof 0) already."""
+    n = u.shape[-1]
+    residual = v - np.mean(u * v, axis=-1, keepdims=True) * u
+    variance = np.mean(residual * residual, axis=-1, keepdims=True)
+    q = u * u + residual * residual * np.where(variance > 0, reciprocal(variance), 0)
     return np.asarray(np.maximum(0, (n + 1) / (n - 1) * np.mean(q * q, axis=-1) / 8 - 1))
 
 

@@ -68,6 +68,10 @@ class Conditional(Table):
     idiosyncratic_share: pl.Float64 = number(
         "1 - r_squared: the share that is the asset's own", "0..1", ge=0, le=1
     )
+    idiosyncratic_lo95: pl.Float64 = number(
+        "Lower end of its 95 % interval, fat tails allowed for", "0..1", ge=0, le=1
+    )
+    idiosyncratic_hi95: pl.Float64 = number("Upper end of its 95 % interval", "0..1", ge=0, le=1)
 
     class Config:
         """Name and key."""

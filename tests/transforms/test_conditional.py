@@ -160,9 +160,10 @@ def test_rows_stay_when_later_returns_arrive(cut):
 def test_neither_the_order_of_rows_nor_other_pairs_matter():
     returns = frame(linked(60))
     alone = run(returns)
-    together = run(returns.sample(fraction=1, shuffle=True, seed=1), (("BTC", "GLD"), ("ETH", "RUT")))
+    pairs = (("BTC", "GLD"), ("ETH", "RUT"))
+    together = run(returns.sample(fraction=1, shuffle=True, seed=1), pairs)
     assert_frame_equal(together.filter(asset="ETH"), alone)
-    assert together.select("asset", "session").rows() == sorted(together.select("asset", "session").rows())
+    assert_frame_equal(together, run(returns, pairs[::-1]))
 
 
 def test_a_flat_or_collinear_window_is_null():
@@ -197,5 +198,8 @@ def test_the_interval_covers_what_it_says(controls, n):
     draws = np.einsum("ij,jwn->iwn", mixed, rng.standard_normal((size, windows, n)))
     draws /= np.sqrt(rng.chisquare(5, (windows, n)) / 5)  # multivariate t with 5 degrees of freedom
     true = 1 / (2 + controls)  # of equal correlations of one half
-    _, lo95, hi95, _, _ = partial_figures(draws)
+    one = np.array([0])
+    _, lo95, hi95, _, _, own_lo95, own_hi95 = partial_figures(draws, controls, one, one + 1)[:, 0]
     assert 0.92 <= np.mean((lo95 <= true) & (true <= hi95)) <= 0.96
+    own = 1 - controls / (2 * (1 + controls))  # 1 - R^2 of an asset given them
+    assert 0.92 <= np.mean((own_lo95 <= own) & (own <= own_hi95)) <= 0.97
