@@ -61,22 +61,21 @@ def lead_lag(returns: As[Frame, core.Returns], study: Study) -> As[Frame, mart.L
 
 
 def as_of(history: pl.DataFrame, pairs: tuple[tuple[str, str], ...]) -> Iterator[pl.DataFrame]:
-    """One frame per pair and convention, dated to the last session of the returns."""
-    newest = history["session"].max()
+    """One frame per convention, dated to the last session of the returns."""
+    newest = pl.lit(history["session"].max(), pl.Date)
     for (convention,), part in history.partition_by("convention", as_dict=True).items():
-        for link in cross_correlations(part, str(convention), pairs):
-            yield link.with_columns(as_of_session=pl.lit(newest, pl.Date))
+        links = [*cross_correlations(part, pairs)]
+        if links:
+            yield pl.concat(links).with_columns(as_of_session=newest, convention=pl.lit(convention))
 
 
-def cross_correlations(
-    returns: pl.DataFrame, convention: str, pairs: tuple[tuple[str, str], ...]
-) -> Iterator[pl.DataFrame]:
+def cross_correlations(returns: pl.DataFrame, pairs: tuple[tuple[str, str], ...]) -> Iterator[pl.DataFrame]:
     """One frame per pair with a row per lag, for the returns of one convention; NaN for null."""
     wide = returns.pivot("asset", index="session", values="log_return").sort("session")
     found = pair_correlations(wide, pairs)
     strongest = np.array([np.fmin.reduce(figures.p_value[LAGS != 0]) for figures in found.values()])
     for (pair, figures), q_value in zip(found.items(), benjamini_hochberg(strongest), strict=True):
-        key = {"asset": pair[0], "benchmark": pair[1], "convention": convention}
+        key = {"asset": pair[0], "benchmark": pair[1]}
         yield pl.DataFrame({**key, "lag_sessions": LAGS, **asdict(figures), "q_value": float(q_value)})
 
 

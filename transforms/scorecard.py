@@ -35,9 +35,10 @@ def scorecard(
     """
     held = returns.filter(pl.col("convention") == SESSION_CLOSE).select("asset", "session", "log_return")
     frame = signals.join(held, on=["asset", "session"], how="left").sort(*PAIR, "session").collect()
+    newest = frame["session"].max()
     rows = [
-        {"asset": asset, "benchmark": benchmark, "as_of_session": frame["session"].max(), **row}
-        for (asset, benchmark), part in frame.group_by(PAIR, maintain_order=True)
+        {"asset": asset, "benchmark": benchmark, "as_of_session": newest, **row}
+        for (asset, benchmark), part in frame.partition_by(PAIR, as_dict=True).items()
         for row in state_rows(part)
     ]
     return pl.LazyFrame(rows, schema=polars_schema(mart.Scorecard)).pipe(conform, mart.Scorecard)
@@ -107,9 +108,10 @@ def overlay_scorecard(
         .sort(*PAIR, "session")
         .collect()
     )
+    newest = frame["session"].max()
     rows = [
-        {"asset": asset, "benchmark": benchmark, "as_of_session": frame["session"].max(), **row}
-        for (asset, benchmark), part in frame.group_by(PAIR, maintain_order=True)
+        {"asset": asset, "benchmark": benchmark, "as_of_session": newest, **row}
+        for (asset, benchmark), part in frame.partition_by(PAIR, as_dict=True).items()
         for row in strategy_rows(part)
     ]
     add_intervals(rows)
