@@ -34,6 +34,21 @@ ROOT = Path(__file__).parents[1]
 FLOOR, PANDAS, OURS = "the floor", "pandas, the large tables alone", "comove, all tables"
 
 
+class Spent:
+    """What this process has spent since: seconds, those of its processors, and its peak of memory in GiB."""
+
+    def __init__(self) -> None:
+        self.started, self.processor = time.perf_counter(), time.process_time()
+
+    def so_far(self) -> dict[str, float]:
+        """The figures until now; a store that was closed has paid for its checkpoint."""
+        return {
+            "all": time.perf_counter() - self.started,
+            "processor": time.process_time() - self.processor,
+            "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        }
+
+
 def job_of(folder: Path) -> Job:
     """The run that rebuilds a folder."""
     path = folder / "universe.toml"
@@ -41,43 +56,36 @@ def job_of(folder: Path) -> Job:
 
 
 def rebuilt(folder: Path, target: Path) -> dict[str, float]:
-    """Landing zone to warehouse; seconds of every part, and the peak of memory in GiB."""
-    job = job_of(folder)
-    started = time.perf_counter()
+    """Landing zone to warehouse; seconds of every part, and what was published of it."""
+    job, spent = job_of(folder), Spent()
     with Store(target) as store:
         load_landed(store, job.zone)
-        loaded = time.perf_counter() - started
+        loaded = spent.so_far()["all"]
         parts = build(store, job.universe, job.now)
-        spent = time.perf_counter() - started
-        publish(store, target.parent / "published", job.run_id, job.manifest)
-        published = time.perf_counter() - started - spent
-        rows = sum(store.tables().values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {**parts, "load": loaded, "all": spent, "publish": published, "rows": rows, "gib": peak}
+    found = {**parts, "load": loaded, **spent.so_far()}
+    with Store(target) as store:
+        started = time.perf_counter()
+        made = publish(store, target.parent / "published", job.run_id, job.manifest)
+        found |= {"publish": time.perf_counter() - started, "rows": sum(made.tables.values())}
+    return {**found, "megabytes": made.database.stat().st_size / 1e6}
 
 
 def by_pandas(folder: Path, target: Path) -> dict[str, float]:
     """The same by the pandas script."""
     job = job_of(folder)
-    sessions = calendars.sessions("XNYS", 2014, 2027).to_pandas()
-    started = time.perf_counter()
+    sessions, spent = calendars.sessions("XNYS", 2014, 2027).to_pandas(), Spent()
     pandas_way.fill(job.zone, sessions, list(job.universe.pairs), target)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"all": time.perf_counter() - started, "gib": peak}
+    return spent.so_far()
 
 
 def floor(folder: Path, target: Path) -> dict[str, float]:
     """Landed files and finished tables as Parquet into a DuckDB file."""
-    zone, made = folder / "data" / "landing", folder / "made"
-    started = time.perf_counter()
+    zone, made, spent = folder / "data" / "landing", folder / "made", Spent()
     with duckdb.connect(str(target)) as con:
         con.execute(f"CREATE TABLE bars AS FROM read_parquet('{zone}/raw.bars/*/*.parquet')")
         for path in sorted(made.glob("*.parquet")):
             con.execute(f"CREATE TABLE \"{path.stem}\" AS FROM read_parquet('{path}')")
-    return {
-        "all": time.perf_counter() - started,
-        "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-    }
+    return spent.so_far()
 
 
 WAYS: dict[str, Callable[[Path, Path], dict[str, float]]] = {OURS: rebuilt, PANDAS: by_pandas, FLOOR: floor}

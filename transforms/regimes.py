@@ -28,10 +28,30 @@ def regimes(correlations: As[Frame, mart.Correlations], study: Study) -> As[Fram
     A change is dated to the session that completes its run, so no stretch knows the future: later sessions
     prolong the last one or end it, and never touch those before.
     """
+    series = readings(correlations).with_row_index("series").collect()
     return (
-        states(correlations, study.threshold)
-        .with_columns(stretch=pl.col("is_linked").rle_id().over(SERIES, order_by="session"))
-        .group_by(*SERIES, "stretch")
+        stretches(series.select("series", "session", "r"), study.threshold)
+        .join(series.lazy().select("series", *SERIES), on="series")
+        .sort(*SERIES, "since")
+        .pipe(conform, mart.Regimes)
+    )
+
+
+def stretches(series: pl.DataFrame, threshold: float) -> Frame:
+    """`series`, `since`, `until`, `state` and `sessions` of each stretch of some series, numbered from 0.
+
+    Args:
+        series: A row a series: its number, and its sessions and their r as lists in order of time.
+        threshold: As in `hysteresis`.
+    """
+    linked = [np.empty(0, np.bool_), *(hysteresis(r.to_numpy(), threshold) for r in series["r"])]
+    return (
+        series.lazy()
+        .explode("session", "r")
+        .with_columns(pl.Series("is_linked", np.concatenate(linked)))
+        .filter(pl.col("r").is_not_null().cum_max().over("series"))
+        .with_columns(stretch=pl.col("is_linked").rle_id().over("series"))
+        .group_by("series", "stretch")
         .agg(
             since=pl.col("session").min(),
             last=pl.col("session").max(),
@@ -39,10 +59,8 @@ def regimes(correlations: As[Frame, mart.Correlations], study: Study) -> As[Fram
             state=pl.when(pl.col("is_linked").first()).then(pl.lit("linked")).otherwise(pl.lit("unlinked")),
         )
         .with_columns(
-            until=pl.when(pl.col("stretch") < pl.col("stretch").max().over(SERIES)).then(pl.col("last"))
+            until=pl.when(pl.col("stretch") < pl.col("stretch").max().over("series")).then(pl.col("last"))
         )
-        .sort(*SERIES, "since")
-        .pipe(conform, mart.Regimes)
     )
 
 
@@ -55,15 +73,12 @@ def regime_summary(
     tails but no clusters of volatility, so what they show is still a lower bound.
     """
     measured = (
-        session_close(correlations)
-        .collect()
-        .rechunk()  # a mean over chunks depends on where they were cut
-        .lazy()
-        .group_by(SERIES, maintain_order=True)
-        .agg(
-            as_of_session=pl.col("session").max(),
-            mean_r=pl.col("r").implode().list.mean(),  # in one piece: threads add in any order
-            readings=pl.col("r").count(),
+        readings(correlations)
+        .select(
+            *SERIES,
+            as_of_session=pl.col("session").list.max(),
+            mean_r=pl.col("r").list.mean(),
+            readings=pl.col("r").list.drop_nulls().list.len(),
         )
         .join(regimes.group_by(SERIES).agg(changes=pl.len() - 1), on=SERIES, how="left")
         .with_columns(flips_per_year=pl.col("changes") * SESSIONS_PER_YEAR / pl.col("readings"))
@@ -182,19 +197,11 @@ def noise(window: int, readings: int) -> tuple[FloatArray, FloatArray]:
     return np.sqrt(bb / aa), ab / np.sqrt(aa * bb)
 
 
-def session_close(correlations: Frame) -> Frame:
-    """Rolling correlations of same-instant closes, in order."""
+def readings(correlations: Frame) -> Frame:
+    """The sessions and the r of each pair and window, of same-instant closes, as lists in order of time."""
     return (
         correlations.filter(pl.col("convention") == "session_close")
-        .select(*SERIES, "session", "r")
-        .sort(*SERIES, "session")
+        .group_by(SERIES)
+        .agg(pl.col("session", "r").sort_by("session"))
+        .sort(SERIES)
     )
-
-
-def states(correlations: Frame, threshold: float) -> Frame:
-    """The state of each pair and window at each session, from its first r on."""
-    readings = session_close(correlations).collect()
-    parts = readings.partition_by(SERIES, maintain_order=True)
-    linked = [np.empty(0, np.bool_), *(hysteresis(part["r"].to_numpy(), threshold) for part in parts)]
-    has_begun = pl.col("r").is_not_null().cum_max().over(SERIES, order_by="session")
-    return readings.lazy().with_columns(pl.Series("is_linked", np.concatenate(linked))).filter(has_begun)

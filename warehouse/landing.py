@@ -23,7 +23,7 @@ from warehouse.boundary import boundary
 
 REPLACES = "comove.replaces"
 COMPACTED = "month="
-PIECE = 100_000  # rows that are held in memory at once
+PIECE = 500_000  # rows that are held in memory at once
 NAME = re.compile(r"[a-z_]+\.[a-z_]+/[^/.][^/]*/[^/.][^/]*\.parquet")  # of a landed file, inside the zone
 
 

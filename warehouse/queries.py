@@ -10,8 +10,9 @@ import polars as pl
 
 from schemas import BY_NAME, Table
 from schemas.table import key, name, polars_schema
-from warehouse.definitions import about, append_only, several
+from warehouse.definitions import about, append_only, mark
 
+SEVERAL = "FROM known WHERE {} IN (FROM many)"  # and, where marks are alike by chance, some that have one
 DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 
 
@@ -26,17 +27,18 @@ class Queries:
             rows = self.read(model)
             return rows.filter(pl.col("captured_at") <= as_of) if "captured_at" in rows.columns else rows
         last = f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
-        single = f"FROM known ANTI JOIN many USING ({about(model)})"
-        return self._known(model, as_of, f"{single} UNION ALL ({several(model)} {last})")
+        single = f"FROM known WHERE {mark(model)} NOT IN (FROM many)"
+        return self._known(model, as_of, f"{single} UNION ALL ({SEVERAL.format(mark(model))} {last})")
 
     def revised(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
         """Every version, known by an instant, of the rows that have more than one."""
-        return self._known(model, as_of, several(model))
+        several = f"QUALIFY count(*) OVER (PARTITION BY {about(model)}) > 1"
+        return self._known(model, as_of, f"{SEVERAL.format(mark(model))} {several}")
 
     def _known(self, model: type[Table], as_of: datetime, query: str) -> pl.DataFrame:
-        """Rows out of `known` (all versions by then) and `many` (the keys that have several)."""
+        """Rows out of `known` (all versions by then) and `many` (the marks of what has several)."""
         known = f"known AS (FROM {name(model)} WHERE known_at <= getvariable('as_of'))"
-        many = f"many AS (SELECT {about(model)} FROM known GROUP BY ALL HAVING count(*) > 1)"
+        many = f"many AS (SELECT {mark(model)} AS mark FROM known GROUP BY mark HAVING count(*) > 1)"
         return self._frame(f"WITH {known}, {many} {query}", as_of=as_of)
 
     def versions_of(self, model: type[Table], wanted: pl.DataFrame) -> pl.DataFrame:
