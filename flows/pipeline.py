@@ -21,17 +21,21 @@ from warehouse.store import Store
 class Run:
     """What a run did.
 
-    `before` and `after` are the digests of every table; `troubles` say what failed after the publication.
+    `before` are the digests of every table when it began; `troubles` say what failed after the publication.
     """
 
     job: Job
     outcomes: list[Outcome]
     publication: Publication
     before: dict[str, str]
-    after: dict[str, str]
     seconds: dict[str, float]
     page: Path | None
     troubles: list[str]
+
+    @property
+    def after(self) -> dict[str, str]:
+        """The digests of every table as they were published."""
+        return self.publication.digests
 
     @property
     def rows_before(self) -> dict[str, int]:
@@ -75,7 +79,7 @@ def finish(job: Job, runner: Runner, store: Store, outcomes: list[Outcome], befo
     boundary("built")
     publication = runner.call(publish, store, job.home / "published", job.run_id, job.manifest)
     page, troubles = leave_page(job.home, runner)
-    return Run(job, outcomes, publication, before, store.digests(), seconds, page, troubles)
+    return Run(job, outcomes, publication, before, seconds, page, troubles)
 
 
 def leave_page(home: Path, runner: Runner) -> tuple[Path | None, list[str]]:

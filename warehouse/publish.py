@@ -16,6 +16,7 @@ import duckdb
 from warehouse.boundary import boundary
 from warehouse.landing import sha256, sync
 from warehouse.manifest import MANIFEST, Content, SealError, digest, replace_text, sealed, unsealed
+from warehouse.place import literal
 from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
@@ -30,11 +31,16 @@ class PublishError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What was published, and where."""
+    """What was published, and where; `digests` are those of the tables, blind to the order of their rows."""
 
     run_id: str
     folder: Path
-    tables: dict[str, int]
+    digests: dict[str, str]
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Rows of each table."""
+        return {table: int(digest.partition(":")[0]) for table, digest in self.digests.items()}
 
     @property
     def database(self) -> Path:
@@ -52,10 +58,10 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     kept = generations(folder)
     sweep(folder, kept)
     digests = store.digests()
-    counts = {table: int(found.partition(":")[0]) for table, found in digests.items()}
+    made = Publication(run_id, folder, digests)
     work = folder / f".{run_id}.duckdb.tmp"
     copy_database(store, work)
-    verify(work, counts)
+    verify(work, made.tables)
     boundary("copied")
     database = {"path": DATABASE, "storage_version": STORAGE_VERSION, **facts(work)}
     before = published(folder, kept)
@@ -70,13 +76,13 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     replace_text(folder / POINTER, sealed({**manifest, "generations": kept}))
     boundary("published")
     sweep(folder, kept)
-    return Publication(run_id, folder, counts)
+    return made
 
 
 def copy_database(store: Store, target: Path) -> None:
     """The warehouse's tables, comments and views as a new file in a format that all readers know."""
     source = store.con.execute("SELECT current_database()").fetchall()[0][0]
-    store.con.execute(f"ATTACH {quoted(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
+    store.con.execute(f"ATTACH {literal(str(target))} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
     except duckdb.Error as error:
@@ -123,7 +129,7 @@ def export(store: Store, folder: Path, digests: dict[str, str], before: Content,
             "schema_sha256": schema(store, table),
         }
         if not is_linked(path, folder, before.get(table, {}), wanted):
-            store.con.execute(f"COPY {table} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+            store.con.execute(f"COPY {table} TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
             sync(path)
         tables[table] = {"path": f"{target.name}/{path.name}", **wanted, **facts(path)}
     manifest = {**about, "tables": tables}
@@ -194,8 +200,3 @@ def sweep(folder: Path, kept: list[str]) -> None:
             shutil.rmtree(leftover)
         else:
             leftover.unlink()
-
-
-def quoted(path: Path) -> str:
-    """A path as a SQL literal, for statements that take no parameter."""
-    return "'" + str(path).replace("'", "''") + "'"
