@@ -150,7 +150,7 @@ def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[s
         "run_id": run_id,
         "source": request.source,
         "table_name": outcome.table,
-        "item": request.label,
+        "item": request.series,
         "interval": request.interval,
         "since_on": request.since,
         "until_on": request.until,

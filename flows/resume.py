@@ -20,7 +20,7 @@ OF_BAR = ("source", "symbol", "interval")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The newest stored bars of every series, the newest decision of every source, and the ledger."""
+    """The stored bars to compare with, the newest decision of every source, and the ledger."""
 
     bars: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(raw.Bars)))
     decided: dict[str, date] = field(default_factory=dict)
@@ -28,20 +28,35 @@ class Known:
 
     def last(self, request: Request) -> dict[str, date]:
         """The day of the newest bar of each symbol of a request."""
+        newest = self.of(request).group_by("symbol").agg(pl.col("opened_at").max().dt.date())
+        return dict(newest.iter_rows())
+
+    def days(self, request: Request) -> pl.Series:
+        """The days of all bars of a request."""
+        return self.of(request)["opened_at"].dt.date()
+
+    def of(self, request: Request) -> pl.DataFrame:
+        """The bars of a request."""
+        wanted = request.items or (request.item,)
         mine = self.bars.filter(source=request.source, interval=request.interval or "")
-        days = mine.group_by("symbol").agg(pl.col("opened_at").max().dt.date()).iter_rows()
-        wanted = set(request.items or (request.item,))
-        return {symbol: day for symbol, day in days if symbol in wanted}
+        return mine.filter(pl.col("symbol").is_in(wanted))
 
 
-def known(store: Store, now: datetime) -> Known:
-    """What is in force now, as far back as the overlap."""
+def known(store: Store, now: datetime, days: tuple[date, date] | None = None) -> Known:
+    """What is in force now: bars as far back as the overlap, or the first and last ones of a range of days.
+
+    A restatement moves every bar before it, so the first ones of a range show it.
+    """
     widest = max(OVERLAP.values())
-    bars = store.recent(raw.Bars, now, 2 * widest).filter(pl.col("close").is_not_null())
-    age = pl.col("opened_at").max().over(OF_BAR) - pl.col("opened_at")
+    if days:
+        bars = store.ends(raw.Bars, now, *days, widest).filter(pl.col("close").is_not_null())
+    else:
+        bars = store.recent(raw.Bars, now, 2 * widest).filter(pl.col("close").is_not_null())
+        age = pl.col("opened_at").max().over(OF_BAR) - pl.col("opened_at")
+        bars = bars.filter(age <= widest)
     events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind") != "meeting")
     decided = events.group_by("source").agg(pl.col("released_at").max().dt.date())
-    return Known(bars.filter(age <= widest), dict(decided.iter_rows()), store.read(ops.Loads))
+    return Known(bars, dict(decided.iter_rows()), store.read(ops.Loads))
 
 
 def resume(wanted: list[Request], stored: Known, run_id: str) -> list[Request]:
@@ -83,11 +98,11 @@ def resumed_panel(request: Request, last: dict[str, date], overlap: timedelta) -
 
 
 def is_restated(request: Request, part: Part, stored: Known) -> bool:
-    """Whether a stored close or adjusted close of the overlap is another now: a dividend, a split, a repair.
+    """Whether a stored close or adjusted close is another now: a dividend, a split.
 
     Then every bar before may be another too, and the whole history is asked for, so that versions are added.
     """
-    if not request.is_live or request.model is not raw.Bars or request.since is None:
+    if request.model is not raw.Bars or not request.is_restating or request.since is None:
         return False
     both = part.rows.join(stored.bars, on=[*OF_BAR, "opened_at"], suffix="_stored")
     moved = [(pl.col(c) / pl.col(f"{c}_stored") - 1).abs() > SAME for c in ("close", "adj_close")]

@@ -3,6 +3,7 @@
 A newcomer adds a provider with one module that has a `fetch`, and one entry here.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -71,10 +72,17 @@ class Request:
 
     @property
     def label(self) -> str:
-        """The item for people and for the ledger."""
+        """The item for people."""
         if self.items:
             return f"{self.items[0]}..{self.items[-1]} ({len(self.items)})"
         return self.item or "*"
+
+    @property
+    def series(self) -> str:
+        """The item for the ledger: two sets of symbols with the same ends differ in it."""
+        if self.items:
+            return f"{self.label} {hashlib.sha256(' '.join(self.items).encode()).hexdigest()[:8]}"
+        return self.label
 
     @property
     def what(self) -> str:
@@ -85,6 +93,11 @@ class Request:
     def is_live(self) -> bool:
         """True where a provider is asked over the network, so that a part of its history can be asked for."""
         return self.provider != "files"
+
+    @property
+    def is_restating(self) -> bool:
+        """True where a split or a dividend changes every bar before it; an exchange's candle moves alone."""
+        return self.provider == "yahoo"
 
     @property
     def lane(self) -> str | None:

@@ -66,6 +66,37 @@ def test_restated_history_is_fetched_whole_and_replays_as_it_was(world: World) -
     assert actions == [("SPY", date(2026, 3, 20), 6.0, None)]
 
 
+def test_restated_history_is_fetched_whole_where_a_part_was_asked_for(world: World) -> None:
+    world.run(FRIDAY)
+    world.chart.closes = {day: close / 2 for day, close in world.chart.closes.items()}
+    later = FRIDAY + timedelta(hours=1)
+    world.run(later, since=date(2026, 3, 10))
+    healed = world.bars(later).filter(source="yahoo")
+    assert healed["close"].to_list() == [world.chart.closes[day] for day in sorted(world.chart.closes)]
+
+
+def test_restatement_shows_at_the_beginning_of_an_old_range(world: World) -> None:
+    world.run(FRIDAY)
+    split = date(2026, 3, 10)
+    world.chart.closes = {day: c / 2 if day < split else c for day, c in world.chart.closes.items()}
+    later = FRIDAY + timedelta(hours=1)
+    world.run(later, since=date(2026, 2, 10))
+    healed = world.bars(later).filter(source="yahoo")
+    assert healed["close"].to_list() == [world.chart.closes[day] for day in sorted(world.chart.closes)]
+
+
+def test_one_candle_that_moved_is_a_version_and_no_reason_to_ask_for_all(world: World) -> None:
+    world.run(FRIDAY, since=START.date())
+    (t, o, h, low, c, v), place = world.candles[-60], len(world.candles) - 60
+    world.candles = [*world.candles]
+    world.candles[place] = (t, o, h, low, c * 1.00002, v)
+    later = FRIDAY + timedelta(minutes=30)
+    world.run(later)
+    assert {one["start"][:10] for one in world.asked("ETH-USD/candles")} == {"2026-03-18"}
+    revised = world.sql("SELECT source, rows_revised FROM ops.loads WHERE rows_revised > 0").rows()
+    assert revised == [("ccxt:coinbaseexchange", 1)]
+
+
 def test_restated_history_that_cannot_be_had_is_left_and_heals(world: World) -> None:
     thursday = FRIDAY - timedelta(days=1)
     closes = dict(world.chart.closes)
