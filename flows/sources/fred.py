@@ -21,6 +21,7 @@ from schemas import raw
 CSV = "https://fred.stlouisfed.org/graph/fredgraph.csv"
 API = "https://api.stlouisfed.org/fred/series/observations"
 PAGE = 100_000  # the API's own limit
+NO_VINTAGES = "does not exist in ALFRED"  # a 400, also where only this window has none
 FIRST_VINTAGES = 2005  # before, they are few
 
 
@@ -31,7 +32,8 @@ def fetch(request: Request) -> Answer:
         FetchError: naming the series and what FRED said.
     """
     key = secret("FRED_API_KEY")
-    rows = vintages(request, key) if key and request.model is raw.Macro else table(request)
+    dated = vintages(request, key) if key and request.model is raw.Macro else pl.DataFrame()
+    rows = table(request) if dated.is_empty() else dated  # some series have no vintages
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no observations; check the series id")
     return Answer(rows if request.model is raw.Macro else as_bars(rows))
@@ -74,13 +76,18 @@ def windows(last_year: int) -> list[tuple[str, str]]:
 
 
 def observations(request: Request, key: str, first: str, last: str) -> list[dict[str, Any]]:
-    """All pages of one window."""
+    """All pages of one window; none where it ends before the series' first vintage."""
     params = {"series_id": request.item or "", "file_type": "json", "limit": str(PAGE), "api_key": key}
     params |= {"realtime_start": first, "realtime_end": last}
     params |= bounds(request, "observation_start", "observation_end")
     found: list[dict[str, Any]] = []
     while True:
-        said = json.loads(get(request.what, API, "json", {**params, "offset": str(len(found))}))
+        try:
+            said = json.loads(get(request.what, API, "json", {**params, "offset": str(len(found))}))
+        except FetchError as error:
+            if NO_VINTAGES in str(error):
+                return found
+            raise
         page = said.get("observations") if isinstance(said, dict) else None
         if not isinstance(page, list):
             raise FetchError(f"{request.what}: an answer without observations; check the series id")

@@ -81,6 +81,37 @@ def test_windows_stay_below_the_limit_on_vintages(
     assert starts == ["1776-07-04", "2005-01-01", "2010-01-01", "2015-01-01", "2020-01-01", "2025-01-01"]
 
 
+NONE_IN_WINDOW = Said(
+    '{"error_code":400,"error_message":"Bad Request.  The series does not exist in ALFRED but may exist in FRED."}',
+    400,
+)
+
+
+def test_window_before_the_first_vintage_is_empty(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    said = observations(("2026-01-01", "1.0", "2026-01-20"))
+    provider.routes["/fred/series"] = lambda asked: (
+        said if asked["realtime_end"] == "9999-12-31" else NONE_IN_WINDOW
+    )
+    answer = fetch(request("fred", "WALCL", NOW, model=raw.Macro))
+    assert answer.rows["value"].to_list() == ["1.0"]
+    assert len(provider.seen) == 6
+
+
+def test_series_without_vintages_comes_as_the_table(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    provider.routes["/fred/series"] = NONE_IN_WINDOW
+    FRED.serve(provider)
+    assert fetch(FRED.request).rows["value"].to_list() == ["6573604", None, ".", "6587568"]
+    provider.routes[FRED.path] = Said("no such series", 404)
+    with pytest.raises(SourceError, match="fred WALCL: HTTP 404"):
+        fetch(FRED.request)
+
+
 def test_series_that_is_suddenly_short_keeps_what_is_stored(provider: Provider) -> None:
     def stored_after(text: str, stored: pl.DataFrame, now: datetime) -> pl.DataFrame:
         provider.routes["/graph/fredgraph.csv"] = Said(text, content_type="text/csv")
