@@ -23,6 +23,7 @@ from flows.sources.web import WHAT, broken, endless, timed_out
 from schemas import raw
 
 HOST = "https://query2.finance.yahoo.com"
+HOURS_KEPT = timedelta(days=729)  # of hourly bars; Yahoo refuses a request that begins 730 days ago
 EVENTS = "div,splits,capitalGains"
 CRUMB = re.compile(r"[\w./\\-]{1,40}")
 RENEW = 401  # the client fetches a new crumb and asks again
@@ -44,6 +45,9 @@ def chart(request: Request) -> Answer:
     """One symbol from the chart service; `since` and `until` are inclusive."""
     symbol, interval = request.item or "", request.interval or "1d"
     first, last = span(request)
+    told = "serves hourly bars of the last 730 days only" if is_clamped(request) else None
+    if first >= last:
+        return Answer(bars({"meta": {}}, symbol, interval), note=told, pages=0)
     params = {"period1": str(first), "period2": str(last), "interval": interval, "events": EVENTS}
     said = ask(request, f"{HOST}/v8/finance/chart/{symbol}", params)
     result = the_result(said.get("chart"), request)
@@ -54,7 +58,7 @@ def chart(request: Request) -> Answer:
     rows = within_range(bars(result, symbol, interval), request)
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no prices; check the symbol, it may be delisted")
-    return Answer(rows, others={raw.Actions: actions(result, symbol)} if interval == "1d" else {})
+    return Answer(rows, others={raw.Actions: actions(result, symbol)} if interval == "1d" else {}, note=told)
 
 
 def sparks(request: Request) -> Answer:
@@ -74,10 +78,20 @@ def sparks(request: Request) -> Answer:
 
 
 def span(request: Request) -> tuple[int, int]:
-    """The range as seconds since 1970, a day wider at either end, so that it holds in every time zone."""
+    """The range as seconds since 1970, a day wider at either end, so that it holds in every time zone.
+
+    Hourly bars are asked for as far back as there are any.
+    """
     first = datetime.combine(request.since or FIRST_DAY, time(), UTC) - timedelta(days=1)
     last = datetime.combine(request.until or request.now.date(), time(), UTC) + timedelta(days=2)
+    if request.interval == "1h":
+        first = max(first, request.now - HOURS_KEPT)
     return int(first.timestamp()), int(last.timestamp())
+
+
+def is_clamped(request: Request) -> bool:
+    """Whether hours are wanted that Yahoo has no more."""
+    return request.interval == "1h" and (request.since or date.max) < (request.now - HOURS_KEPT).date()
 
 
 def within_range(rows: pl.DataFrame, request: Request) -> pl.DataFrame:

@@ -81,10 +81,8 @@ def test_windows_stay_below_the_limit_on_vintages(
     assert starts == ["1776-07-04", "2005-01-01", "2010-01-01", "2015-01-01", "2020-01-01", "2025-01-01"]
 
 
-NONE_IN_WINDOW = Said(
-    '{"error_code":400,"error_message":"Bad Request.  The series does not exist in ALFRED but may exist in FRED."}',
-    400,
-)
+NO_VINTAGES = "Bad Request.  The series does not exist in ALFRED but may exist in FRED."
+NONE_IN_WINDOW = Said(json.dumps({"error_code": 400, "error_message": NO_VINTAGES}), 400)
 
 
 def test_window_before_the_first_vintage_is_empty(

@@ -128,6 +128,38 @@ def test_hours_of_crypto(provider: Provider) -> None:
     assert batch.running == 1
 
 
+def hours_of(asked: dict[str, str]) -> Said:
+    """Yahoo's refusal of hours that are too old, else one bar."""
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    if now.timestamp() - int(asked["period1"]) >= 730 * 86400:
+        return error("yahoo", 400)
+    stamp = int(datetime(2026, 3, 1, 1, tzinfo=UTC).timestamp())
+    meta = {"symbol": "ETH-USD", "exchangeTimezoneName": "UTC", "dataGranularity": "1h"}
+    result = {"meta": meta, "timestamp": [stamp], "indicators": {"quote": [{"close": [1.0]}]}}
+    return Said(json.dumps({"chart": {"result": [result], "error": None}}))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "rows", "requests", "is_told"),
+    [
+        (None, None, 1, 1, False),
+        (date(2026, 2, 1), None, 1, 1, False),
+        (date(2020, 1, 1), None, 1, 1, True),
+        (date(2020, 1, 1), date(2020, 12, 31), 0, 0, True),
+    ],
+)
+def test_hours_are_asked_for_as_far_back_as_there_are_any(
+    provider: Provider, since: date | None, until: date | None, rows: int, requests: int, is_told: bool
+) -> None:
+    provider.routes[CHART] = hours_of
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    asked = ask("ETH-USD", now, interval="1h", calendar="24/7", kind="crypto", since=since, until=until)
+    answer = fetch(asked)
+    assert (answer.rows.height, len(provider.asked(CHART)), answer.pages) == (rows, requests, requests)
+    assert (answer.note is not None) == is_told
+    assert take_in(asked, answer).rows.height == rows
+
+
 @pytest.mark.parametrize("symbol", ["^RUT", "^TNX", "ZQ=F", "EURUSD=X"])
 def test_odd_symbols_reach_yahoo_as_they_are(provider: Provider, symbol: str) -> None:
     chart = Chart(dict.fromkeys(sessions("2026-03-02", "2026-03-04"), 5.0))
