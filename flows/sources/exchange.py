@@ -14,9 +14,9 @@ import polars as pl
 
 from flows.sources import Answer, Request
 from flows.sources.answers import FetchError, judge
-from flows.sources.policy import current
+from flows.sources.policy import Policy, current
 from flows.sources.secret import secret
-from flows.sources.web import WHAT, broken, endless, timed_out, within
+from flows.sources.web import WHAT, broken, endless, in_time, timed_out, within
 
 FIRST_DAY = date(2017, 1, 1)  # where a history starts if nobody asked for more
 PAGE = 300  # where ccxt does not know the exchange's page size
@@ -156,10 +156,16 @@ def session(name: str) -> Any:
         """Each request is sent by the policy, whole or not at all."""
 
         def request(self, method: Any, url: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-            return current().send(f"ccxt:{name}", url, lambda: self.attempt(method, url, kwargs))
-
-        def attempt(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
             policy, what = current(), WHAT.get()
+
+            def attempt() -> requests.Response:
+                return in_time(what, policy, lambda: self.attempt(what, policy, method, url, kwargs))
+
+            return policy.send(f"ccxt:{name}", url, attempt)
+
+        def attempt(
+            self, what: str, policy: Policy, method: str, url: str, kwargs: dict[str, Any]
+        ) -> requests.Response:
             kwargs |= {"timeout": policy.idle_seconds, "verify": policy.ca_file or True, "stream": True}
             try:
                 with super().request(method, policy.route(url), **kwargs) as answer:
