@@ -9,12 +9,12 @@ import polars as pl
 from flows.plan import in_panels
 from flows.sources import Request
 from flows.spool import Part
+from flows.versions import SAME
 from schemas import ops, raw
 from schemas.table import polars_schema
 from warehouse.store import Store
 
 OVERLAP = {"1h": timedelta(days=2), "1d": timedelta(days=7), None: timedelta(days=7)}
-SAME = 1e-6  # Yahoo's adjusted closes tremble in the seventh digit from one request to the next
 OF_BAR = ("source", "symbol", "interval")
 
 

@@ -46,6 +46,19 @@ def test_ledger_tells_requests_retries_and_holes(world: World, provider: Provide
     assert (world.sql("SELECT seconds FROM ops.loads")["seconds"] > 0).all()
 
 
+@pytest.mark.parametrize(("factor", "revised"), [(1 + 3e-7, 0), (1 - 3e-7, 0), (1 + 3e-6, 34)])
+def test_adjusted_closes_may_tremble(world: World, factor: float, revised: int) -> None:
+    world.run(FRIDAY)
+    world.chart.factor, world.chart.adjusted_until = factor, date(2026, 3, 21)
+    for minutes in (10, 20):  # the second time there may be two versions of a bar
+        world.run(FRIDAY + timedelta(minutes=minutes))
+    found = world.sql("SELECT sum(rows_revised) AS n, sum(rows_new) FROM ops.loads WHERE source = 'yahoo'")
+    assert found.row(0) == (revised, 34)
+    world.chart.factor = factor + 3e-7
+    world.run(FRIDAY + timedelta(minutes=30))
+    assert world.sql("SELECT sum(rows_revised) AS n FROM ops.loads WHERE source = 'yahoo'")["n"][0] == revised
+
+
 def test_restated_history_is_fetched_whole_and_replays_as_it_was(world: World) -> None:
     world.run(FRIDAY)
     before = world.bars(FRIDAY).filter(source="yahoo")
