@@ -54,7 +54,7 @@ def known(store: Store, now: datetime, days: tuple[date, date] | None = None) ->
         bars = store.recent(raw.Bars, now, 2 * widest).filter(pl.col("close").is_not_null())
         age = pl.col("opened_at").max().over(OF_BAR) - pl.col("opened_at")
         bars = bars.filter(age <= widest)
-    events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind") != "meeting")
+    events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind").is_in(["statement", "unscheduled"]))
     decided = events.group_by("source").agg(pl.col("released_at").max().dt.date())
     return Known(bars, dict(decided.iter_rows()), store.read(ops.Loads))
 

@@ -13,6 +13,9 @@ SAME = 1e-6  # Yahoo's adjusted closes tremble in the seventh digit from one req
 LISTS: dict[type[Table], tuple[str, ...]] = {  # told as a whole: what a new word on one lacks is out
     raw.Constituents: ("source", "index_id", "as_of_on")
 }
+CALENDARS: dict[type[Table], tuple[str, ...]] = {
+    raw.PolicyEvents: ("source",)
+}  # whole from its first event on
 
 
 def new_versions(
@@ -182,3 +185,27 @@ def removed(model: type[Table], whole: pl.DataFrame, stored: pl.DataFrame) -> pl
     by = whole.select(*of_list, "load_id").unique(of_list)
     gone = in_force.join(whole, on=about, how="anti").join(by, on=of_list)
     return gone.select(stored.columns)
+
+
+def cancelled(whole: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Planned meetings in force that a calendar no longer has, as rows that say so.
+
+    Args:
+        whole: Checked events of sources, each with all of its own from its first one on.
+        stored: Every stored version of these sources.
+    """
+    newest = stored.filter(pl.col("known_at") == pl.col("known_at").max().over("source", "event_id"))
+    begin = whole.group_by("source").agg(pl.col("load_id").first(), begin=pl.col("released_at").min())
+    return (
+        newest.filter(kind="meeting")
+        .drop("load_id")
+        .join(whole, on=["source", "event_id"], how="anti")
+        .join(begin, on="source")
+        .filter(pl.col("released_at") >= pl.col("begin"))
+        .select(
+            *(column for column in stored.columns if column not in {"kind", "known_at"}),
+            kind=pl.lit("cancelled"),
+            is_known_at_assumed=pl.lit(value=False),
+            first_at=pl.col("released_at"),
+        )
+    )
