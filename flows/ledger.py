@@ -131,7 +131,8 @@ def versions(
         found = [part.frozen for part in group]
         frozen = pl.concat([empty, *(some.select(empty.columns) for some in found if some.height)])
         stored = store.versions_of(model, pl.concat([some.select(about) for some in (rows, frozen)]))
-        whole = [part.rows for part in group if part.is_whole]  # else what is not there may have been refused
+        # what is not there may have been refused: then nobody is taken off
+        whole = [part.rows for part in group if of_whole and part.is_whole]
         if model in LISTS:
             frozen = removed(
                 model, pl.concat([empty, *(some.select(empty.columns) for some in whole)]), stored

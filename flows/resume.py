@@ -75,13 +75,17 @@ def resumed(request: Request, stored: Known) -> Iterator[Request]:
     if not request.is_live or request.since or request.model not in (raw.Bars, raw.PolicyEvents):
         yield from in_panels(request)
     elif request.model is raw.PolicyEvents:
-        day = stored.decided.get(request.source)
-        yield replace(request, since=day and day - overlap)
+        yield since(request, stored.decided.get(request.source), overlap)
     elif request.items:
         yield from resumed_panel(request, stored.last(request), overlap)
     else:
-        day = stored.last(request).get(request.item or "")
-        yield replace(request, since=day and day - overlap)
+        yield since(request, stored.last(request).get(request.item or ""), overlap)
+
+
+def since(request: Request, last: date | None, overlap: timedelta) -> Request:
+    """The request from the overlap before its last bar, or from its own end if that is earlier."""
+    first = last and min(last - overlap, request.until or date.max)
+    return replace(request, since=first)
 
 
 def resumed_panel(request: Request, last: dict[str, date], overlap: timedelta) -> Iterator[Request]:
@@ -94,7 +98,7 @@ def resumed_panel(request: Request, last: dict[str, date], overlap: timedelta) -
     for symbols in groups.values():
         for panel in in_panels(replace(request, items=tuple(symbols))) if symbols else ():
             day = min((last[symbol] for symbol in panel.items if symbol in last), default=None)
-            yield replace(panel, since=day and day - overlap)
+            yield since(panel, day, overlap)
 
 
 def is_restated(request: Request, part: Part, stored: Known) -> bool:

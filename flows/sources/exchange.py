@@ -25,7 +25,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "opened_at": pl.Datetime("us", "UTC"),
     **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64()),
 }
-LOADING = threading.Lock()
+OPENING = threading.Lock()
 
 
 def fetch(request: Request) -> Answer:
@@ -136,11 +136,12 @@ def holes(request: Request, opened: pl.Series, step: timedelta) -> str | None:
 
 def connected(request: Request) -> Any:
     """The exchange with its markets, which are loaded once a process."""
-    exchange = opened(request.source.partition(":")[2])
+    with OPENING:
+        exchange = opened(request.source.partition(":")[2])
     if exchange is None:
         raise FetchError(f"{request.source}: ccxt knows no such exchange; see ccxt.exchanges for the names")
     WHAT.set(request.what)
-    with LOADING:  # one thread loads them for all
+    with exchange.loading:  # one thread loads them for all; another exchange's do not wait
         call(request, exchange, "load_markets")
     if request.item not in exchange.markets:
         raise FetchError(f"{request.what}: the exchange does not list it; check the symbol")
@@ -157,6 +158,7 @@ def opened(name: str) -> Any:
     keys = {k: secret(f"{name}_{k}".upper()) for k in ("apiKey", "secret")}
     settings = {k: v for k, v in keys.items() if v}
     exchange = getattr(ccxt, name)({**settings, "enableRateLimit": False, "session": polite_session(name)})
+    exchange.loading = threading.Lock()
     exchange.has["fetchCurrencies"] = False  # one request less, and no need of a key
     if isinstance(exchange.options.get("fetchMarkets"), dict):
         exchange.options["fetchMarkets"]["types"] = ["spot"]  # Binance would load three more kinds

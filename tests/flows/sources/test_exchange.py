@@ -1,6 +1,9 @@
 """Candles of the exchanges as they recorded them, and what ccxt lets through."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -166,6 +169,28 @@ def test_dollars_are_not_tethers(provider: Provider) -> None:
     serve(provider, "coinbaseexchange", "[]")
     with pytest.raises(SourceError, match="does not list it"):
         fetch(ask("coinbaseexchange", "ETH/USDT"))
+
+
+def test_markets_of_one_exchange_do_not_hold_up_another(provider: Provider) -> None:
+    candles = exchanges.hours(datetime(2026, 3, 1, tzinfo=UTC), 24 * 9)
+    for name in ("kraken", "coinbaseexchange"):
+        exchanges.exchange(provider, name, lambda: candles)
+    asked, gate = threading.Event(), threading.Event()
+
+    def slow(_: dict[str, str]) -> Said:
+        asked.set()
+        gate.wait(4)
+        return Said(exchanges.markets("kraken"))
+
+    provider.routes[exchanges.MARKETS["kraken"]] = slow
+    with ThreadPoolExecutor(1) as pool:
+        kraken = pool.submit(fetch, ask("kraken"))
+        assert asked.wait(30)  # ccxt takes seconds to import
+        started = time.perf_counter()
+        fetch(ask("coinbaseexchange"))
+        assert time.perf_counter() - started < 3
+        gate.set()
+        assert kraken.result().rows.height == 24 * 9
 
 
 def test_unknown_exchange() -> None:

@@ -32,6 +32,14 @@ def test_second_run_asks_for_the_overlap_and_adds_nothing(world: World) -> None:
     assert ledger == [("loaded", 3), ("unchanged", 3)]
 
 
+def test_end_before_the_overlap_asks_for_that_day_alone(world: World) -> None:
+    world.run(FRIDAY, since=START.date())
+    world.run(FRIDAY + timedelta(minutes=30), until=date(2026, 3, 4))
+    ranges = world.sql("SELECT DISTINCT since_on, until_on FROM ops.loads WHERE until_on IS NOT NULL").rows()
+    assert ranges == [(date(2026, 3, 4), date(2026, 3, 4))]
+    assert world.sql("SELECT count(*) AS n FROM ops.loads WHERE status = 'failed'")["n"][0] == 0
+
+
 def test_ledger_tells_requests_retries_and_holes(world: World, provider: Provider) -> None:
     world.candles = exchanges.hours(START, 24 * 19, holes=range(40, 101))
     good = provider.routes["/v8/finance/chart/SPY?"]
