@@ -62,6 +62,26 @@ def test_tone_counts_hawkish_against_dovish_phrases(text: str, expected: float |
     assert tone(text) == expected
 
 
+HAWKISH = """The economy has grown at a solid pace. Job gains have been strong, and unemployment has declined.
+Inflation remains elevated; wages have slowed. The Committee seeks stable prices and low inflation."""
+DOVISH = """Household spending has weakened (exports fell). Prices have moved down, employment has dropped.
+Risks to growth have increased. The Committee will vote to lower the target range."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "hawkish", "dovish"),
+    [
+        # economy solid, job strong, gains strong, unemployment declined, inflation elevated against wages
+        # slowed; what is sought does not count
+        (HAWKISH, 5, 1),
+        # spending weakened, prices down, employment dropped; risks, the target and exports do not count
+        (DOVISH, 0, 3),
+    ],
+)
+def test_tone_of_a_whole_statement(statement: str, hawkish: int, dovish: int) -> None:
+    assert tone(statement) == (hawkish - dovish) / (hawkish + dovish)
+
+
 def test_sample_is_dovish_in_the_pandemic_and_hawkish_in_the_inflation() -> None:
     events = pl.read_parquet(SAMPLE).filter(pl.col("tone").is_not_null())
     year = pl.col("released_at").dt.year()

@@ -67,6 +67,31 @@ def test_crypto_day_is_the_utc_day_and_the_running_one_waits(provider: Provider)
 
 
 @pytest.mark.parametrize(
+    ("symbol", "rows"),
+    [
+        ("QQQ", [(date(2020, 1, 2), 214.39999389648438, 216.16000366210938, 209.6380615234375, 30969400.0)]),
+        ("GC=F", [(date(2020, 1, 2), 1518.0999755859375, 1524.5, 1524.5, 214.0)]),
+        ("AFRAF", [(date(2020, 1, 2), 11.270000457763672, 11.270000457763672, 11.270000457763672, 0.0)]),
+        (
+            "EURUSD=X",
+            [
+                (date(2020, 1, 1), 1.1220825910568237, 1.1220825910568237, 1.1220825910568237, 0.0),
+                (date(2020, 1, 2), 1.1218937635421753, 1.1220825910568237, 1.1220825910568237, 0.0),
+                (date(2020, 1, 3), 1.1170812845230103, 1.1171437501907349, 1.1171437501907349, 0.0),
+            ],
+        ),
+    ],
+)
+def test_recorded_days_of_a_fund_a_future_a_share_and_a_currency(
+    provider: Provider, symbol: str, rows: list[tuple[Any, ...]]
+) -> None:
+    recorded = json.loads(payload(f"yahoo_http/chart-{symbol}-2020-01-01-to-2020-01-03.json"))
+    provider.routes[CHART] = Said(json.dumps(recorded["response"]["bodyJson"]))
+    found = fetch(ask(symbol, datetime(2020, 1, 4, tzinfo=UTC))).rows
+    assert found.select("date", "open", "close", "adj_close", "volume").rows() == rows
+
+
+@pytest.mark.parametrize(
     ("said", "words"),
     [
         (error("yahoo", 404), "may be delisted"),
