@@ -11,7 +11,7 @@ from flows.sources import Request
 from flows.spool import Part
 from flows.versions import SAME
 from schemas import ops, raw
-from schemas.table import polars_schema
+from schemas.table import name, polars_schema
 from warehouse.store import Store
 
 OVERLAP = {"1h": timedelta(days=2), "1d": timedelta(days=7), None: timedelta(days=7)}
@@ -30,6 +30,19 @@ class Known:
         """The day of the newest bar of each symbol of a request."""
         newest = self.of(request).group_by("symbol").agg(pl.col("opened_at").max().dt.date())
         return dict(newest.iter_rows())
+
+    def vintages(self, request: Request) -> date | None:
+        """The day of the newest load of all vintages of a series; without a key, it takes a single page."""
+        mine = self.loads.filter(
+            pl.col("status").is_in(["loaded", "unchanged"]),
+            pl.col("pages") > 1,
+            pl.all_horizontal(pl.col("since_on", "until_on").is_null()),
+            source=request.source,
+            item=request.series,
+            table_name=name(request.model),
+        )
+        newest = mine["started_at"].max()
+        return newest.date() if isinstance(newest, datetime) else None
 
     def days(self, request: Request) -> pl.Series:
         """The days of all bars of a request."""
@@ -69,10 +82,13 @@ def resumed(request: Request, stored: Known) -> Iterator[Request]:
     """The request from its last stored bar minus the overlap; several where its symbols differ in that.
 
     Recorded files always deliver everything, and so does a macro series: it is small, and its revisions may
-    go back for decades.
+    go back for decades. Of its vintages, only those since all were asked for are.
     """
     overlap = OVERLAP[request.interval]
-    if not request.is_live or request.since or request.model not in (raw.Bars, raw.PolicyEvents):
+    if request.is_live and request.model is raw.Macro and not (request.since or request.until):
+        day = stored.vintages(request)
+        yield replace(request, vintages_from=day and day - overlap)
+    elif not request.is_live or request.since or request.model not in (raw.Bars, raw.PolicyEvents):
         yield from in_panels(request)
     elif request.model is raw.PolicyEvents:
         yield since(request, stored.decided.get(request.source), overlap)

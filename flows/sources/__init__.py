@@ -46,6 +46,7 @@ class Request:
         interval, calendar: Length and trading calendar of bars.
         now: The instant that counts as now for finality: that of the run, or when a file was recorded.
         since, until: First and last date wanted, both inclusive.
+        vintages_from: The day from which vintages are wanted; those of before are stored.
         load_id: The load that the rows will name.
         path: The file, for `files`.
         settle_minutes: Delay after a daily close before a bar is final.
@@ -64,6 +65,7 @@ class Request:
     kind: str = "crypto"
     since: date | None = None
     until: date | None = None
+    vintages_from: date | None = None
     path: Path | None = None
     settle_minutes: int = 30
     release_lag_days: int = 0

@@ -7,6 +7,7 @@ serves some series for three years only; what is stored stays.
 
 import io
 import json
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -54,12 +55,11 @@ def vintages(request: Request, key: str) -> pl.DataFrame:
     A version that crosses the windows' borders comes again with the border's date; its value is the same, so
     it adds nothing.
     """
-    found = [row for window in windows(request.now.year) for row in observations(request, key, *window)]
+    spans = windows(request.now.year, request.vintages_from)
+    found = [row for window in spans for row in observations(request, key, *window)]
     frame = pl.DataFrame(found, schema=dict.fromkeys(("date", "value", "realtime_start"), pl.String))
     first = pl.col("realtime_start").min().over("date")
-    is_dated = (
-        first > pl.col("realtime_start").min()
-    )  # older ones were there when FRED began to keep vintages
+    is_dated = first > pl.col("realtime_start").min()  # older ones were there when the vintages begin
     return frame.select(
         observed_on="date",
         value="value",
@@ -68,11 +68,13 @@ def vintages(request: Request, key: str) -> pl.DataFrame:
     )
 
 
-def windows(last_year: int) -> list[tuple[str, str]]:
+def windows(last_year: int, begin: date | None = None) -> list[tuple[str, str]]:
     """Spans of release dates of at most five years, because FRED allows 2,000 vintages a request."""
-    years = range(FIRST_VINTAGES, last_year + 1, 5)
-    later = [(f"{year}-01-01", f"{year + 4}-12-31") for year in years]
-    return [("1776-07-04", f"{FIRST_VINTAGES - 1}-12-31"), *later[:-1], (later[-1][0], "9999-12-31")]
+    first_year = begin.year if begin else FIRST_VINTAGES
+    starts = [f"{year}-01-01" for year in range(first_year, last_year + 1, 5)]
+    starts = [str(begin), *starts[1:]] if begin else ["1776-07-04", *starts]
+    ends = [str(date.fromisoformat(start) - timedelta(days=1)) for start in starts[1:]]
+    return list(zip(starts, [*ends, "9999-12-31"], strict=True))
 
 
 def observations(request: Request, key: str, first: str, last: str) -> list[dict[str, Any]]:
