@@ -9,10 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 from prefect import flow
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,15 +18,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flows import spool
 from flows import universe as universes
 from flows.command import complain, day, exit_code, parser, quietly
-from flows.fetching import ask
-from flows.intake import is_judged_by_next
+from flows.fetching import ask, compared
 from flows.job import Job
 from flows.lakes import lake
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer, wait_for_turn
 from flows.parameters import Day, Days, Seconds
+from flows.pieces import Range, chunks, covered, identity, is_covered, overlapping, widest
 from flows.pipeline import finish
 from flows.plan import in_panels, requests
+from flows.resume import known
 from flows.runners import Plain, Prefect, Runner, few_threads
 from flows.sources import Request
 from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
@@ -36,9 +35,6 @@ from schemas import ops, raw
 from warehouse.store import Store
 
 CHUNK_DAYS = 365
-DAY = timedelta(days=1)
-Range = tuple[date, date]
-Series = tuple[str, str, str | None]  # source, item, interval
 Show = Callable[[int, int, str], None]  # pieces done, pieces in all, what is being fetched
 
 
@@ -87,23 +83,19 @@ def fill_alone(job: Job, assets: list[str], chunk_days: int, runner: Runner, sho
 
 
 def fetch_piece(job: Job, piece: Range, some: list[Request], number: int, runner: Runner) -> list[Outcome]:
-    """Fetch, land and load one range of some series."""
+    """Fetch, compare, land and load one range of some series, as a daily run does."""
     run_id = f"{job.run_id}-{number:04d}"
-    asked = [
-        replace(request, since=begin(job, piece, request), until=piece[1], load_id=f"{run_id}-{n:04d}")
-        for n, request in enumerate(some, start=1)
-    ]
-    outcomes = [one for outcome in ask(asked, job, runner) for one in (outcome, *outcome.also)]
+    with Store(job.warehouse) as store:
+        stored = known(store, job.now, widest(piece))
+    asked = []
+    for n, request in enumerate(some, start=1):
+        since, until = overlapping(piece, request, stored)
+        asked.append(replace(request, since=since, until=until, load_id=f"{run_id}-{n:04d}"))
+    outcomes = compared(ask(asked, job, runner), stored, job, runner)
     with Store(job.warehouse) as store:
         land(outcomes, store, job.zone, run_id, job.now)
         load_landed(store, job.zone)
     return outcomes
-
-
-def begin(job: Job, piece: Range, request: Request) -> date:
-    """The first day to ask for: that of the last bar before, where only the next shows it to be right."""
-    overlap = DAY if is_judged_by_next(request) and piece[0] != job.since else timedelta()
-    return piece[0] - overlap
 
 
 def series(job: Job, assets: list[str]) -> list[Request]:
@@ -122,39 +114,6 @@ def series(job: Job, assets: list[str]) -> list[Request]:
         and request.model in (raw.Bars, raw.Macro)
         and (not assets or (request.source, request.item) in own)
     ]
-
-
-def identity(request: Request) -> Series:
-    """How the ledger names a series."""
-    return request.source, request.label, request.interval
-
-
-def chunks(since: date, until: date, days: int) -> Iterator[Range]:
-    """The range in pieces of some days, the oldest first; both ends are inclusive."""
-    while since <= until:
-        last = min(since + timedelta(days=days - 1), until)
-        yield since, last
-        since = last + timedelta(days=1)
-
-
-def covered(loads: pl.DataFrame) -> dict[Series, list[Range]]:
-    """The ranges that the ledger shows as loaded; a load without an end reached the day before it began."""
-    found: dict[Series, list[Range]] = {}
-    for row in loads.filter(pl.col("status").is_in(["loaded", "unchanged"])).iter_rows(named=True):
-        since = row["since_on"] or (FIRST_CANDLE if row["source"].startswith("ccxt:") else date.min)
-        started: datetime | None = row["started_at"]
-        until = row["until_on"] or (started.date() - timedelta(days=1) if started else date.min)
-        found.setdefault((row["source"], row["item"], row["interval"]), []).append((since, until))
-    return found
-
-
-def is_covered(piece: Range, ranges: list[Range]) -> bool:
-    """Whether the ranges together hold every day of the piece."""
-    missing = piece[0]
-    for since, until in sorted(ranges):
-        if since <= missing <= until:
-            missing = until + timedelta(days=1)
-    return missing > piece[1]
 
 
 @flow(name="backfill", persist_result=False, task_runner=few_threads())

@@ -43,8 +43,7 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
     fresh = [request for request in asked if request.load_id not in same]
     outcomes = [*same.values(), *ask(fresh, job, runner, Progress(fresh).note)]
     outcomes = [replace(one, answer=marks.get(one.request.load_id)) for one in outcomes]
-    outcomes = whole_where_restated(outcomes, stored, job, runner)
-    outcomes = checked(job.universe, [one for o in outcomes for one in (o, *o.also)], stored)
+    outcomes = compared(outcomes, stored, job, runner)
     refuse_without_pair(job, outcomes)
     return outcomes
 
@@ -55,7 +54,7 @@ def stored_before(job: Job) -> Known:
         return Known()
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
-        return known(store, job.now)
+        return known(store, job.now, (job.since, job.until or job.now.date()) if job.since else None)
 
 
 def ask(asked: list[Request], job: Job, runner: Runner, note: Note = ignore) -> list[Outcome]:
@@ -85,6 +84,12 @@ def forget_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
+def compared(outcomes: list[Outcome], stored: Known, job: Job, runner: Runner) -> list[Outcome]:
+    """The outcomes, and what came along, against what is stored and against an asset's other sources."""
+    outcomes = whole_where_restated(outcomes, stored, job, runner)
+    return checked(job.universe, [one for o in outcomes for one in (o, *o.also)], stored)
+
+
 def whole_where_restated(outcomes: list[Outcome], stored: Known, job: Job, runner: Runner) -> list[Outcome]:
     """The outcomes; a source that restated what is stored is asked for its whole history instead.
 
@@ -92,7 +97,7 @@ def whole_where_restated(outcomes: list[Outcome], stored: Known, job: Job, runne
     was. What is stored stays as it is, so the next run sees the restatement again and asks again.
     """
     again = {
-        n: replace(outcome.request, since=job.since)
+        n: replace(outcome.request, since=None, until=None)
         for n, outcome in enumerate(outcomes)
         if outcome.part and is_restated(outcome.request, outcome.part, stored)
     }

@@ -12,7 +12,7 @@ from flows import spool
 from flows.intake import RefusedError
 from flows.sources import Request, SourceError
 from flows.spool import Part
-from flows.versions import LISTS, new_versions, removed
+from flows.versions import CALENDARS, LISTS, cancelled, new_versions, removed
 from schemas import TABLES, Table, ops
 from schemas.table import conform, key, name, polars_schema
 from warehouse import landing
@@ -124,15 +124,21 @@ def versions(
 ) -> Iterator[pl.DataFrame]:
     """The new versions for one raw table, a group of parts at a time; they are counted as they go."""
     empty = pl.DataFrame(schema=polars_schema(model))
-    about = list(LISTS.get(model) or (column for column in key(model) if column != "known_at"))
+    of_whole = (LISTS | CALENDARS).get(model)
+    about = list(of_whole or (column for column in key(model) if column != "known_at"))
     for group in spool.groups(parts):
         rows = pl.concat([part.rows for part in group])
         found = [part.frozen for part in group]
         frozen = pl.concat([empty, *(some.select(empty.columns) for some in found if some.height)])
         stored = store.versions_of(model, pl.concat([some.select(about) for some in (rows, frozen)]))
-        if model in LISTS:  # a row that was refused may be a member's: then nobody is taken off the list
-            whole = [part.rows.select(empty.columns) for part in group if not part.bad]
-            frozen = removed(model, pl.concat([empty, *whole]), stored)
+        # what is not there may have been refused: then nobody is taken off
+        whole = [part.rows for part in group if of_whole and part.is_whole]
+        if model in LISTS:
+            frozen = removed(
+                model, pl.concat([empty, *(some.select(empty.columns) for some in whole)]), stored
+            )
+        if model in CALENDARS and whole:
+            rows = pl.concat([rows, cancelled(pl.concat(whole), stored)], how="diagonal")
         news = new_versions(model, rows, frozen, stored, loaded_at)
         counts.add(news)
         if news.height:
@@ -150,7 +156,7 @@ def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[s
         "run_id": run_id,
         "source": request.source,
         "table_name": outcome.table,
-        "item": request.label,
+        "item": request.series,
         "interval": request.interval,
         "since_on": request.since,
         "until_on": request.until,

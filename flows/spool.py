@@ -31,6 +31,7 @@ class Part:
         height, running, bad: Numbers of rows: good ones, bars that still ran, refused ones.
         delivered: Number of rows as they came.
         about: What its rows are about: source, interval and symbol or series, each as often as it is there.
+        is_whole: Whether it has everything up to now: no row was refused, and no earlier end was asked for.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Part:
     bad: int
     delivered: int
     about: frozenset[tuple[str, ...]]
+    is_whole: bool = True
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -73,7 +75,13 @@ def keep(batch: Batch, request: Request, zone: Path) -> Part:
     """
     path = zone / FOLDER / request.load_id
     part = Part(
-        path, batch.rows.height, batch.running, batch.bad, batch.delivered.height, about(batch, request)
+        path,
+        batch.rows.height,
+        batch.running,
+        batch.bad,
+        batch.delivered.height,
+        about(batch, request),
+        is_whole=not batch.bad and request.until is None,
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

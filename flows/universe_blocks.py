@@ -138,6 +138,8 @@ def _fit_kind(sources: tuple[AssetSource, ...], info: ValidationInfo) -> tuple[A
     is_crypto = info.data.get("kind") == "crypto"
     if not is_crypto and all(source.interval != "1d" for source in sources):
         raise refusal('none has interval = "1d"; every asset but crypto needs one')
+    if not is_crypto and any(s.provider == "yahoo" and s.interval == "1h" for s in sources):
+        raise refusal('Yahoo\'s hours of an exchange open at half past; use interval = "1d"')
     distinct(tuple(f"{source.source} {source.symbol} {source.interval}" for source in sources))
     unit = {"volume_unit": "base"} if is_crypto else {}
     return tuple(s if "volume_unit" in s.model_fields_set else s.model_copy(update=unit) for s in sources)

@@ -9,9 +9,13 @@ from schemas import Table, raw
 from schemas.table import Instant, key, polars_schema
 
 TICK = timedelta(microseconds=1)
+SAME = 1e-6  # Yahoo's adjusted closes tremble in the seventh digit from one request to the next
 LISTS: dict[type[Table], tuple[str, ...]] = {  # told as a whole: what a new word on one lacks is out
     raw.Constituents: ("source", "index_id", "as_of_on")
 }
+CALENDARS: dict[type[Table], tuple[str, ...]] = {
+    raw.PolicyEvents: ("source",)
+}  # whole from its first event on
 
 
 def new_versions(
@@ -21,7 +25,8 @@ def new_versions(
 
     A first version of a recorded row is known from when the row was final or public (an assumption, so
     marked); every other version from the vintage day that the source gives, or from the load. A row that
-    says what the version in force at that instant says adds nothing.
+    says what the version in force at that instant says adds nothing; an adjusted close says the same within
+    `SAME`, since a provider computes it anew for each answer.
 
     Args:
         model: The raw table.
@@ -72,7 +77,15 @@ def heads(stored: pl.DataFrame, about: list[str], figures: list[str]) -> pl.Data
 
 def differs(figures: list[str]) -> pl.Expr:
     """True where a delivered figure is not the stored one; null equals null."""
-    return pl.any_horizontal(pl.col(column).ne_missing(pl.col(f"stored_{column}")) for column in figures)
+    return pl.any_horizontal(is_other(column, pl.col(f"stored_{column}")) for column in figures)
+
+
+def is_other(figure: str, before: pl.Expr) -> pl.Expr:
+    """True where a figure is not what it was before; an adjusted close may tremble."""
+    changed = pl.col(figure).ne_missing(before)
+    if figure != "adj_close":
+        return changed
+    return changed & ((pl.col(figure) / before - 1).abs() > SAME).fill_null(value=True)
 
 
 def dated(rows: pl.DataFrame, is_earliest: pl.Expr, loaded_at: datetime) -> pl.DataFrame:
@@ -92,9 +105,9 @@ def corrected(
     taken = stored.select(
         *about, "known_at", *(pl.col(c).alias(f"taken_{c}") for c in figures), is_taken=pl.lit(value=True)
     )
-    is_other = pl.any_horizontal(pl.col(c).ne_missing(pl.col(f"taken_{c}")) for c in figures)
+    moved = pl.any_horizontal(is_other(c, pl.col(f"taken_{c}")) for c in figures)
     marked = incoming.join(taken, on=[*about, "known_at"], how="left").with_columns(
-        is_corrected=pl.col("is_taken").is_not_null() & is_other
+        is_corrected=pl.col("is_taken").is_not_null() & moved
     )
     nth = pl.int_range(1, pl.len() + 1).over(about, order_by="known_at")
     news = (
@@ -120,7 +133,7 @@ def chained(
             for frame, is_incoming in ((before, False), (incoming, True))
         ]
     ).sort(*about, "known_at", "is_incoming")
-    is_changed = pl.any_horizontal(pl.col(c).ne_missing(pl.col(c).shift(1).over(about)) for c in figures)
+    is_changed = pl.any_horizontal(is_other(c, pl.col(c).shift(1).over(about)) for c in figures)
     fresh = chain.with_columns(is_new=pl.int_range(pl.len()).over(about) == 0, is_changed=is_changed).filter(
         pl.col("is_incoming") & (pl.col("is_new") | pl.col("is_changed"))
     )
@@ -172,3 +185,27 @@ def removed(model: type[Table], whole: pl.DataFrame, stored: pl.DataFrame) -> pl
     by = whole.select(*of_list, "load_id").unique(of_list)
     gone = in_force.join(whole, on=about, how="anti").join(by, on=of_list)
     return gone.select(stored.columns)
+
+
+def cancelled(whole: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Planned meetings in force that a calendar no longer has, as rows that say so.
+
+    Args:
+        whole: Checked events of sources, each with all of its own from its first one on.
+        stored: Every stored version of these sources.
+    """
+    newest = stored.filter(pl.col("known_at") == pl.col("known_at").max().over("source", "event_id"))
+    begin = whole.group_by("source").agg(pl.col("load_id").first(), begin=pl.col("released_at").min())
+    return (
+        newest.filter(kind="meeting")
+        .drop("load_id")
+        .join(whole, on=["source", "event_id"], how="anti")
+        .join(begin, on="source")
+        .filter(pl.col("released_at") >= pl.col("begin"))
+        .select(
+            *(column for column in stored.columns if column not in {"kind", "known_at"}),
+            kind=pl.lit("cancelled"),
+            is_known_at_assumed=pl.lit(value=False),
+            first_at=pl.col("released_at"),
+        )
+    )

@@ -143,7 +143,9 @@ class PolicyEvents(Table):
     event_id: pl.String = field("Stable id of the event, e.g. fomc-2025-10-29")
     known_at: Instant
     released_at: Instant = field("Instant of the (planned) release", "UTC")
-    kind: pl.String = field("meeting (scheduled, no decision yet), statement, or unscheduled")
+    kind: pl.String = field(
+        "meeting (scheduled, no decision yet), statement, unscheduled, or cancelled (off the calendar)"
+    )
     target_low_pct: pl.Float64 = number("Lower bound of the federal funds target", "percent")
     target_high_pct: pl.Float64 = number("Upper bound of the federal funds target", "percent")
     tone: pl.Float64 = number("Hawkish minus dovish share of the statement's phrases", "-1..1", ge=-1, le=1)

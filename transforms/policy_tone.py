@@ -25,7 +25,7 @@ def policy_tone(
     leaves the earlier figure in force. The next decision is taken from the calendar of meetings, which the
     FOMC publishes about a year ahead (federalreserve.gov/monetarypolicy/fomccalendars.htm): that it will
     take place was known at the close, so counting down to it is no look-ahead. What it will say is not used,
-    and unscheduled decisions, which nobody saw coming, are never counted down to.
+    and unscheduled decisions, which nobody saw coming, are never counted down to; nor are cancelled meetings.
 
     Rows begin with the first event and end with the newest session that any asset has a price for, so that
     leaving out what came after a session leaves the rows up to it as they are.
@@ -58,7 +58,7 @@ def merged(events: Frame) -> Frame:
     Of two release instants of a decision the later one counts, so that no figure is used before every source
     has it public.
     """
-    is_decided = pl.col("kind") != PLANNED
+    is_decided = pl.col("kind").is_in([STATEMENT, UNSCHEDULED])
     figures = ("tone", "target_low_pct", "target_high_pct")
     return (
         events.sort("event_id", "source")

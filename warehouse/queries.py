@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import duckdb
@@ -61,6 +61,34 @@ class Queries:
             f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
         )
         return self._frame(query, as_of=as_of, age=age)
+
+    def ends(
+        self, model: type[Table], as_of: datetime, first: date, last: date, age: timedelta
+    ) -> pl.DataFrame:
+        """Of the rows of two days and between, in force at an instant, those near either end of their series.
+
+        Args:
+            model: The raw table.
+            as_of: The instant.
+            first: The first day, UTC.
+            last: The last day, inclusive.
+            age: How near.
+        """
+        *series, clock = (column for column in key(model) if column != "known_at")
+        mine = (
+            f"SELECT * FROM {name(model)} WHERE {clock} >= getvariable('first') "
+            f"AND {clock} < getvariable('last') AND known_at <= getvariable('as_of')"
+        )
+        ends = f"SELECT {', '.join(series)}, min({clock}) AS a, max({clock}) AS b FROM mine GROUP BY ALL"
+        query = (
+            f"WITH mine AS ({mine}), span AS ({ends}) "
+            f"SELECT mine.* FROM mine JOIN span USING ({', '.join(series)}) "
+            f"WHERE {clock} <= a + getvariable('age') OR {clock} >= b - getvariable('age') "
+            f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
+        )
+        begin = datetime.combine(first, time(), UTC)
+        end = datetime.combine(last, time(), UTC) + timedelta(days=1)
+        return self._frame(query, as_of=as_of, age=age, first=begin, last=end)
 
     def loads_of(self, model: type[Table]) -> list[tuple[str, str, int]]:
         """Load id, source and number of rows of every load that brought rows to a raw table."""

@@ -3,6 +3,7 @@
 A newcomer adds a provider with one module that has a `fetch`, and one entry here.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -45,6 +46,7 @@ class Request:
         interval, calendar: Length and trading calendar of bars.
         now: The instant that counts as now for finality: that of the run, or when a file was recorded.
         since, until: First and last date wanted, both inclusive.
+        vintages_from: The day from which vintages are wanted; those of before are stored.
         load_id: The load that the rows will name.
         path: The file, for `files`.
         settle_minutes: Delay after a daily close before a bar is final.
@@ -63,6 +65,7 @@ class Request:
     kind: str = "crypto"
     since: date | None = None
     until: date | None = None
+    vintages_from: date | None = None
     path: Path | None = None
     settle_minutes: int = 30
     release_lag_days: int = 0
@@ -71,10 +74,17 @@ class Request:
 
     @property
     def label(self) -> str:
-        """The item for people and for the ledger."""
+        """The item for people."""
         if self.items:
             return f"{self.items[0]}..{self.items[-1]} ({len(self.items)})"
         return self.item or "*"
+
+    @property
+    def series(self) -> str:
+        """The item for the ledger: two sets of symbols with the same ends differ in it."""
+        if self.items:
+            return f"{self.label} {hashlib.sha256(' '.join(self.items).encode()).hexdigest()[:8]}"
+        return self.label
 
     @property
     def what(self) -> str:
@@ -85,6 +95,11 @@ class Request:
     def is_live(self) -> bool:
         """True where a provider is asked over the network, so that a part of its history can be asked for."""
         return self.provider != "files"
+
+    @property
+    def is_restating(self) -> bool:
+        """True where a split or a dividend changes every bar before it; an exchange's candle moves alone."""
+        return self.provider == "yahoo"
 
     @property
     def lane(self) -> str | None:

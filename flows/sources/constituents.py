@@ -19,7 +19,7 @@ AS_OF = re.compile(r'^Fund Holdings as of,"?([A-Z][a-z]{2} \d{1,2}, \d{4})"?', r
 HEADER = "Ticker,Name,"
 SHARES = "Equity"
 UNLISTED = "NO MARKET"
-WHOLE_PCT = (95.0, 105.0)  # a fund's weights add up to 100, but for rounding
+WHOLE_PCT = (98.5, 101.0)  # a fund's weights add up to 100, but for cash and rounding
 SCHEMA = {"as_of_on": pl.Date, "symbol": pl.String, "weight_pct": pl.String, "text": pl.String}
 
 
@@ -32,19 +32,23 @@ def holdings(path: Path) -> pl.LazyFrame:
     """The shares of a holdings file; a line that breaks off has no symbol and its text in `text`.
 
     Raises:
-        SourceError: if the file does not say of which day it is.
+        SourceError: if the file does not say of which day it is, or breaks off within the table.
     """
     text = path.read_text("utf-8-sig")
     day = AS_OF.search(text)
     if not day:
         raise SourceError(f'{path}: lacks the line "Fund Holdings as of"; download the holdings again')
     as_of = datetime.strptime(day[1], "%b %d, %Y").date()  # noqa: DTZ007 - a date has no time zone
-    rows = [{"as_of_on": as_of, **row} for row in shares(text)]
+    rows = [{"as_of_on": as_of, **row} for row in shares(text, path)]
     return pl.LazyFrame(rows, schema=SCHEMA)
 
 
-def shares(text: str) -> Iterator[dict[str, str | None]]:
-    """The lines of the table up to the blank one before the footer, without cash, futures and escrow."""
+def shares(text: str, path: Path) -> Iterator[dict[str, str | None]]:
+    """The lines of the table up to the blank one before the footer, without cash, futures and escrow.
+
+    Raises:
+        SourceError: if there is no such blank line, so that members may be missing.
+    """
     lines = iter(text[text.index(HEADER) :].splitlines())
     names = next(csv.reader([next(lines)]))
     for line in lines:
@@ -57,6 +61,9 @@ def shares(text: str) -> Iterator[dict[str, str | None]]:
         row = dict(zip(names, cells, strict=True))
         if row["Asset Class"] == SHARES and not row.get("Exchange", "").upper().startswith(UNLISTED):
             yield {"symbol": row["Ticker"], "weight_pct": row["Weight (%)"].replace(",", "")}
+    raise SourceError(
+        f"{path}: breaks off, as the line after the table is missing; download the holdings again"
+    )
 
 
 def check_whole(rows: pl.DataFrame, about: str, path: Path) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from flows.sources import Answer, Request
-from flows.sources.answers import FetchError, judge
-from flows.sources.policy import current
+from flows.sources.answers import FetchError
+from flows.sources.exchange_session import polite_session
 from flows.sources.secret import secret
-from flows.sources.web import WHAT, broken, endless, timed_out, within
+from flows.sources.web import WHAT
 
 FIRST_DAY = date(2017, 1, 1)  # where a history starts if nobody asked for more
 PAGE = 300  # where ccxt does not know the exchange's page size
@@ -25,9 +25,7 @@ COLUMNS: dict[str, pl.DataType] = {
     "opened_at": pl.Datetime("us", "UTC"),
     **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64()),
 }
-CHUNK = 1 << 16
-LOADING = threading.Lock()
-THROTTLED = ("rate limit", "too many requests")  # Kraken says so with status 200
+OPENING = threading.Lock()
 
 
 def fetch(request: Request) -> Answer:
@@ -42,33 +40,39 @@ def fetch(request: Request) -> Answer:
         pl.concat([pl.DataFrame(schema=COLUMNS), *frames]).unique("opened_at", keep="last").sort("opened_at")
     )
     first, last = span(request)
-    rows = rows.filter(pl.col("opened_at").is_between(first, last)).with_columns(
+    rows = rows.filter(pl.col("opened_at").is_between(first, last, closed="left")).with_columns(
         symbol=pl.lit(request.item), date=pl.col("opened_at").dt.date()
     )
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no candles; check the symbol")
-    return Answer(
-        rows.drop("date" if request.interval == "1h" else "opened_at"), note=holes(request, rows, step)
-    )
+    note = holes(request, rows["opened_at"], step)
+    return Answer(rows.drop("date" if request.interval == "1h" else "opened_at"), note=note)
 
 
 def span(request: Request) -> tuple[datetime, datetime]:
-    """First and last instant wanted."""
+    """First instant wanted, and the end of the range, which is no candle's opening."""
     first = datetime.combine(request.since or FIRST_DAY, time(), UTC)
-    last = datetime.combine(request.until, time.max, UTC) if request.until else request.now
+    last = datetime.combine(request.until, time(), UTC) + timedelta(days=1) if request.until else request.now
     return first, min(last, request.now)
 
 
 def pages(request: Request, step: timedelta) -> Iterator[list[tuple[Any, ...]]]:
-    """Pages until the end of the range; an empty one is skipped by its width, to cross an outage."""
+    """Pages until the end of the range; an empty one is skipped by its width, to cross an outage.
+
+    Where candles were to be expected, an empty page is asked for once more before it is believed.
+    """
     exchange = connected(request)
     size = page_size(exchange, request.item or "")
     cursor, last = span(request)
-    while cursor <= last:
+    is_expected = request.since is not None
+    while cursor < last:
         page = candles(request, exchange, cursor, size, step)
+        if not page and is_expected and cursor + step <= last:
+            page = candles(request, exchange, cursor, size, step)
         yield page
         ahead = [row[0] for row in page if row[0] >= cursor]
         cursor = max(ahead) + step if ahead else cursor + size * step
+        is_expected = bool(ahead)
 
 
 def candles(
@@ -105,26 +109,39 @@ def page_size(exchange: Any, symbol: str) -> int:
     return int(size or PAGE)
 
 
-def holes(request: Request, rows: pl.DataFrame, step: timedelta) -> str | None:
-    """How many candles are missing, and where the first hole is; some exchanges serve the newest only."""
-    start = datetime.combine(request.since, time(), UTC) if request.since else None
-    if start and rows.height and rows["opened_at"][0] > start:
-        return f"serves nothing before {rows['opened_at'][0]:%Y-%m-%d %H:%M} UTC"
-    gaps = rows.select("opened_at", gap=pl.col("opened_at").diff()).filter(pl.col("gap") > step)
-    if gaps.is_empty():
-        return None
-    missing = sum(gap // step - 1 for gap in gaps["gap"])
-    at = gaps["opened_at"][0] - gaps["gap"][0] + step
-    return f"{missing} candles missing in {gaps.height} holes, the first from {at:%Y-%m-%d %H:%M} UTC"
+def holes(request: Request, opened: pl.Series, step: timedelta) -> str | None:
+    """What is missing of a range: its beginning, which some exchanges have no more, candles within, its end.
+
+    Args:
+        request: The range.
+        opened: When its candles opened, sorted.
+        step: Their length.
+    """
+    first, last = span(request)
+    if opened.is_empty():
+        return f"no candles from {first:%Y-%m-%d %H:%M} UTC on"
+    notes = []
+    if request.since and opened[0] > first:
+        notes.append(f"serves nothing before {opened[0]:%Y-%m-%d %H:%M} UTC")
+    gaps = pl.DataFrame({"at": opened, "gap": opened.diff()}).filter(pl.col("gap") > step)
+    if gaps.height:
+        missing, at = sum(gap // step - 1 for gap in gaps["gap"]), gaps["at"][0] - gaps["gap"][0] + step
+        notes.append(
+            f"{missing} candles missing in {gaps.height} holes, the first from {at:%Y-%m-%d %H:%M} UTC"
+        )
+    if opened[-1] + 2 * step <= last:  # the next one has ended too
+        notes.append(f"nothing after the candle of {opened[-1]:%Y-%m-%d %H:%M} UTC")
+    return "; ".join(notes) or None
 
 
 def connected(request: Request) -> Any:
     """The exchange with its markets, which are loaded once a process."""
-    exchange = opened(request.source.partition(":")[2])
+    with OPENING:
+        exchange = opened(request.source.partition(":")[2])
     if exchange is None:
         raise FetchError(f"{request.source}: ccxt knows no such exchange; see ccxt.exchanges for the names")
     WHAT.set(request.what)
-    with LOADING:  # one thread loads them for all
+    with exchange.loading:  # one thread loads them for all; another exchange's do not wait
         call(request, exchange, "load_markets")
     if request.item not in exchange.markets:
         raise FetchError(f"{request.what}: the exchange does not list it; check the symbol")
@@ -140,50 +157,9 @@ def opened(name: str) -> Any:
         return None
     keys = {k: secret(f"{name}_{k}".upper()) for k in ("apiKey", "secret")}
     settings = {k: v for k, v in keys.items() if v}
-    exchange = getattr(ccxt, name)({**settings, "enableRateLimit": False, "session": session(name)})
+    exchange = getattr(ccxt, name)({**settings, "enableRateLimit": False, "session": polite_session(name)})
+    exchange.loading = threading.Lock()
     exchange.has["fetchCurrencies"] = False  # one request less, and no need of a key
     if isinstance(exchange.options.get("fetchMarkets"), dict):
         exchange.options["fetchMarkets"]["types"] = ["spot"]  # Binance would load three more kinds
     return exchange
-
-
-def session(name: str) -> Any:
-    """A requests session, as ccxt wants one, that keeps to the policy."""
-    import requests
-    from urllib3.exceptions import HTTPError, ReadTimeoutError
-
-    class PoliteSession(requests.Session):
-        """Each request is sent by the policy, whole or not at all."""
-
-        def request(self, method: Any, url: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-            return current().send(f"ccxt:{name}", url, lambda: self.attempt(method, url, kwargs))
-
-        def attempt(self, method: str, url: str, kwargs: dict[str, Any]) -> requests.Response:
-            policy, what = current(), WHAT.get()
-            kwargs |= {"timeout": policy.idle_seconds, "verify": policy.ca_file or True, "stream": True}
-            try:
-                with super().request(method, policy.route(url), **kwargs) as answer:
-                    body = within(what, policy, pieces(answer.raw))
-            except (requests.Timeout, ReadTimeoutError) as error:
-                raise timed_out(what) from error
-            except requests.TooManyRedirects as error:
-                raise endless(what) from error
-            except (requests.RequestException, HTTPError, OSError) as error:
-                raise broken(what, error) from error
-            answer._content = body  # noqa: SLF001 - so that ccxt reads what was checked
-            answer._content_consumed = True  # noqa: SLF001
-            refuse_throttled(what, judge(what, answer.status_code, answer.headers, body, "json"))
-            return answer
-
-    return PoliteSession()
-
-
-def pieces(raw: Any) -> Iterator[bytes]:
-    """A body as it arrives, without waiting for a piece to fill."""
-    return iter(lambda: raw.read1(CHUNK, decode_content=True), b"")
-
-
-def refuse_throttled(what: str, text: str) -> None:
-    """Kraken says with status 200 that it was asked too often."""
-    if '"error"' in text[:200] and any(words in text[:400].lower() for words in THROTTLED):
-        raise FetchError(f"{what}: asks us to slow down", is_transient=True, is_down=True)

@@ -7,6 +7,7 @@ serves some series for three years only; what is stored stays.
 
 import io
 import json
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -21,6 +22,7 @@ from schemas import raw
 CSV = "https://fred.stlouisfed.org/graph/fredgraph.csv"
 API = "https://api.stlouisfed.org/fred/series/observations"
 PAGE = 100_000  # the API's own limit
+NO_VINTAGES = "does not exist in ALFRED"  # a 400, also where only this window has none
 FIRST_VINTAGES = 2005  # before, they are few
 
 
@@ -31,7 +33,8 @@ def fetch(request: Request) -> Answer:
         FetchError: naming the series and what FRED said.
     """
     key = secret("FRED_API_KEY")
-    rows = vintages(request, key) if key and request.model is raw.Macro else table(request)
+    dated = vintages(request, key) if key and request.model is raw.Macro else pl.DataFrame()
+    rows = table(request) if dated.is_empty() else dated  # some series have no vintages
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no observations; check the series id")
     return Answer(rows if request.model is raw.Macro else as_bars(rows))
@@ -52,12 +55,11 @@ def vintages(request: Request, key: str) -> pl.DataFrame:
     A version that crosses the windows' borders comes again with the border's date; its value is the same, so
     it adds nothing.
     """
-    found = [row for window in windows(request.now.year) for row in observations(request, key, *window)]
+    spans = windows(request.now.year, request.vintages_from)
+    found = [row for window in spans for row in observations(request, key, *window)]
     frame = pl.DataFrame(found, schema=dict.fromkeys(("date", "value", "realtime_start"), pl.String))
     first = pl.col("realtime_start").min().over("date")
-    is_dated = (
-        first > pl.col("realtime_start").min()
-    )  # older ones were there when FRED began to keep vintages
+    is_dated = first > pl.col("realtime_start").min()  # older ones were there when the vintages begin
     return frame.select(
         observed_on="date",
         value="value",
@@ -66,21 +68,28 @@ def vintages(request: Request, key: str) -> pl.DataFrame:
     )
 
 
-def windows(last_year: int) -> list[tuple[str, str]]:
+def windows(last_year: int, begin: date | None = None) -> list[tuple[str, str]]:
     """Spans of release dates of at most five years, because FRED allows 2,000 vintages a request."""
-    years = range(FIRST_VINTAGES, last_year + 1, 5)
-    later = [(f"{year}-01-01", f"{year + 4}-12-31") for year in years]
-    return [("1776-07-04", f"{FIRST_VINTAGES - 1}-12-31"), *later[:-1], (later[-1][0], "9999-12-31")]
+    first_year = begin.year if begin else FIRST_VINTAGES
+    starts = [f"{year}-01-01" for year in range(first_year, last_year + 1, 5)]
+    starts = [str(begin), *starts[1:]] if begin else ["1776-07-04", *starts]
+    ends = [str(date.fromisoformat(start) - timedelta(days=1)) for start in starts[1:]]
+    return list(zip(starts, [*ends, "9999-12-31"], strict=True))
 
 
 def observations(request: Request, key: str, first: str, last: str) -> list[dict[str, Any]]:
-    """All pages of one window."""
+    """All pages of one window; none where it ends before the series' first vintage."""
     params = {"series_id": request.item or "", "file_type": "json", "limit": str(PAGE), "api_key": key}
     params |= {"realtime_start": first, "realtime_end": last}
     params |= bounds(request, "observation_start", "observation_end")
     found: list[dict[str, Any]] = []
     while True:
-        said = json.loads(get(request.what, API, "json", {**params, "offset": str(len(found))}))
+        try:
+            said = json.loads(get(request.what, API, "json", {**params, "offset": str(len(found))}))
+        except FetchError as error:
+            if NO_VINTAGES in str(error):
+                return found
+            raise
         page = said.get("observations") if isinstance(said, dict) else None
         if not isinstance(page, list):
             raise FetchError(f"{request.what}: an answer without observations; check the series id")

@@ -1,7 +1,7 @@
 """One policy for all providers: how fast they are asked, how long we wait, what is asked again, when we stop.
 
-Every HTTP request of every adapter passes through `Policy.send`. Only what may heal is asked again:
-time-outs, broken connections, 429, 5xx, and answers that break off or are a web page instead of data. A
+Every HTTP request of every adapter passes through `Policy.once`, most of them by `Policy.send`. Only what may
+heal is asked again: time-outs, broken connections, 429, 5xx, and answers that break off or are a web page. A
 certificate that does not hold, a 4xx or a redirect loop are final at once.
 """
 
@@ -11,28 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from flows.sources.answers import FetchError, LeftAloneError
+from flows.sources.bucket import RATES, Bucket
 
 T = TypeVar("T")
-RATES = MappingProxyType(  # requests a second, below what the providers publish or tolerate
-    {
-        "query1.finance.yahoo.com": 2.0,
-        "query2.finance.yahoo.com": 2.0,
-        "api.exchange.coinbase.com": 5.0,
-        "api.coinbase.com": 5.0,
-        "api.kraken.com": 1.0,
-        "api.binance.com": 8.0,
-        "www.bitstamp.net": 8.0,
-        "api.stlouisfed.org": 1.5,  # 120 a minute
-        "api.coingecko.com": 0.2,
-    }
-)
 
 
 @dataclass(slots=True)
@@ -56,30 +43,12 @@ def metered() -> Iterator[Meter]:
         METER.reset(token)
 
 
-class Bucket:
-    """A token bucket: so many requests a second on average, a second's worth at once."""
-
-    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
-        """Start full."""
-        self.rate, self.clock = rate, clock
-        self.tokens, self.at = max(rate, 1.0), clock()
-        self.lock = threading.Lock()
-
-    def take(self) -> float:
-        """Take a token; returns the seconds until it is really there."""
-        with self.lock:
-            now = self.clock()
-            self.tokens = min(max(self.rate, 1.0), self.tokens + (now - self.at) * self.rate) - 1
-            self.at = now
-            return max(0.0, -self.tokens / self.rate)
-
-
 @dataclass(slots=True)
 class Circuit:
-    """How often in a row a source was down, since when, and what it said last."""
+    """How often in a row a source was down, and what it said last; `until` when it is left alone if it is."""
 
     failures: int = 0
-    opened_at: float = 0.0
+    until: float | None = None
     last: str = ""
     is_unreachable: bool = False
 
@@ -92,7 +61,7 @@ class Policy:
         attempts: Requests for one answer, the first included.
         idle_seconds, total_seconds: Longest silence, and longest duration, of one answer.
         wait_seconds, max_wait_seconds: First and longest wait before the next attempt; the wait doubles.
-        max_retry_after_seconds: A provider that wants us to wait longer has failed for this run.
+        max_retry_after_seconds: A provider that wants us to wait longer is left alone for that time.
         max_bytes: A larger answer is refused.
         reach_attempts: Requests for one answer where there is no connection at all.
         trip_after, rest_seconds: After so many failures in a row, or one without a connection, a source is
@@ -123,15 +92,23 @@ class Policy:
     _circuits: dict[str, Circuit] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def send(self, source: str, url: str, attempt: Callable[[], T]) -> T:
+    def send(self, source: str, url: str, attempt: Callable[[], T], attempts: int | None = None) -> T:
         """Call `attempt`, which sends one request to `url`, until it answers or no longer may heal.
+
+        Raises:
+            FetchError: the last failure, or at once where the source was down too often.
+        """
+        return self.repeat(source, lambda: self.once(source, url, attempt), attempts)
+
+    def repeat(self, source: str, attempt: Callable[[], T], attempts: int | None = None) -> T:
+        """Call `attempt`, whose requests wait for their turn by `once`, until it answers or cannot heal.
 
         Raises:
             FetchError: the last failure, or at once where the source was down too often.
         """
         self._refuse_open_circuit(source)
         retrying = Retrying(
-            stop=self._is_enough,
+            stop=self._is_enough if attempts is None else stop_after_attempt(attempts),
             retry=retry_if_exception(self._may_heal),
             wait=self._wait,
             sleep=self.sleep,
@@ -139,7 +116,7 @@ class Policy:
             reraise=True,
         )
         try:
-            answer: T = retrying(self._once, source, urlsplit(url).hostname or "", attempt)
+            answer: T = retrying(attempt)
         except LeftAloneError:
             raise
         except FetchError as error:
@@ -148,28 +125,42 @@ class Policy:
         self._note(source, None)
         return answer
 
+    def once(self, source: str, url: str, attempt: Callable[[], T]) -> T:
+        """Send one request to `url` in its turn, and count it; a host that wants a pause gets it from all."""
+        bucket = self._bucket(urlsplit(url).hostname or "")
+        wait = bucket.take() or bucket.paused()
+        while wait:
+            self.sleep(wait)
+            wait = bucket.paused()
+        self._refuse_open_circuit(source)  # it may have opened while this request waited for its turn
+        try:
+            answer = attempt()
+        except FetchError as error:
+            if error.retry_after and not self._is_too_long(error):
+                bucket.pause(error.retry_after)
+            raise
+        METER.get(Meter()).pages += 1
+        return answer
+
     def route(self, url: str) -> str:
         """The address under which a URL is really reached."""
         parts = urlsplit(url)
         gateway = self.gateways.get(parts.hostname or "")
         return url if gateway is None else gateway + url.split(parts.netloc, 1)[1]
 
-    def _once(self, source: str, host: str, attempt: Callable[[], T]) -> T:
+    def _bucket(self, host: str) -> Bucket:
         with self._lock:
             if host not in self._buckets:
                 self._buckets[host] = Bucket(self.rates.get(host, self.rate), self.clock)
-        if wait := self._buckets[host].take():
-            self.sleep(wait)
-        self._refuse_open_circuit(source)  # it may have opened while this request waited for its turn
-        answer = attempt()
-        METER.get(Meter()).pages += 1
-        return answer
+            return self._buckets[host]
 
     def _may_heal(self, error: BaseException) -> bool:
         if isinstance(error, LeftAloneError):
             return False
-        is_patient = (getattr(error, "retry_after", None) or 0) <= self.max_retry_after_seconds
-        return isinstance(error, FetchError) and error.is_transient and is_patient
+        return isinstance(error, FetchError) and error.is_transient and not self._is_too_long(error)
+
+    def _is_too_long(self, error: FetchError) -> bool:
+        return (error.retry_after or 0.0) > self.max_retry_after_seconds
 
     def _is_enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -184,25 +175,26 @@ class Policy:
     def _refuse_open_circuit(self, source: str) -> None:
         circuit = self._circuits.get(source)
         if circuit and self._is_open(circuit):
-            often = "" if circuit.is_unreachable else f" after {circuit.failures} failures in a row"
+            often = f" after {circuit.failures} failures in a row" if circuit.failures > 1 else ""
             raise LeftAloneError(
                 f"{source}: left alone{often} (the last: {circuit.last})",
                 is_unreachable=circuit.is_unreachable,
             )
 
     def _is_open(self, circuit: Circuit) -> bool:
-        is_tripped = circuit.is_unreachable or circuit.failures >= self.trip_after
-        return is_tripped and self.clock() - circuit.opened_at < self.rest_seconds
+        return circuit.until is not None and self.clock() < circuit.until
 
     def _note(self, source: str, failure: FetchError | None) -> None:
         with self._lock:
             circuit = self._circuits.setdefault(source, Circuit())
             if failure is None:
-                circuit.failures, circuit.is_unreachable = 0, False
+                self._circuits[source] = Circuit()
             elif not self._is_open(circuit):  # else it was under way already
                 circuit.failures += 1
-                circuit.opened_at, circuit.last = self.clock(), str(failure)
-                circuit.is_unreachable = failure.is_unreachable
+                circuit.last, circuit.is_unreachable = str(failure), failure.is_unreachable
+                is_final = failure.is_unreachable or self._is_too_long(failure)
+                if is_final or circuit.failures >= self.trip_after:
+                    circuit.until = self.clock() + max(self.rest_seconds, failure.retry_after or 0.0)
 
 
 def count_retry(state: RetryCallState) -> None:  # noqa: ARG001 - Tenacity's signature

@@ -2,16 +2,21 @@
 
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextvars import ContextVar, copy_context
 from functools import cache
+from typing import TypeVar
 
 import httpx
 
 from flows.sources.answers import FetchError, Form, judge
 from flows.sources.policy import Policy, current
 
+T = TypeVar("T")
 MAX_REDIRECTS = 3
 WHAT: ContextVar[str] = ContextVar("what", default="source")  # source and item, where a client sits between
 NOWHERE = re.compile(  # how the three clients say that no connection was made
@@ -45,7 +50,7 @@ def get(
     policy = current()
 
     def attempt() -> str:
-        text = judge(what, *read(what, policy, url, params), form)
+        text = judge(what, *in_time(what, policy, lambda: read(what, policy, url, params)), form)
         if check:
             check(text)
         return text
@@ -76,6 +81,30 @@ def read(
         raise endless(what) from error
     except httpx.HTTPError as error:
         raise broken(what, error) from error
+
+
+def in_time(what: str, policy: Policy, attempt: Callable[[], T]) -> T:
+    """What an attempt gives, if it gives it within the policy's time.
+
+    Clients only bound the silence between two bytes, so headers that drip would hold them for ever. A late
+    attempt is left to itself; its thread does not keep the process alive.
+
+    Raises:
+        FetchError: if it takes longer.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(attempt())
+        except BaseException as error:  # whatever it is, it is raised in the thread that waits
+            done.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    try:
+        return done.result(policy.total_seconds)
+    except FutureTimeoutError as error:
+        raise timed_out(what) from error
 
 
 @cache

@@ -7,7 +7,6 @@ that, and the chart is read here. Raw prices are as Yahoo has them: adjusted for
 """
 
 import json
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
@@ -19,13 +18,13 @@ from flows.calendars import FIRST_DAY
 from flows.sources import Answer, Request
 from flows.sources.answers import FetchError, judge
 from flows.sources.policy import current
-from flows.sources.web import WHAT, broken, endless, timed_out
+from flows.sources.web import WHAT
+from flows.sources.yahoo_session import polite_session
 from schemas import raw
 
 HOST = "https://query2.finance.yahoo.com"
+HOURS_KEPT = timedelta(days=729)  # of hourly bars; Yahoo refuses a request that begins 730 days ago
 EVENTS = "div,splits,capitalGains"
-CRUMB = re.compile(r"[\w./\\-]{1,40}")
-RENEW = 401  # the client fetches a new crumb and asks again
 PRICES = {"open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume"}
 SPARK = {"symbol": pl.String, "date": pl.Date, "close": pl.Float64}
 ACTIONS = {"symbol": pl.String, "ex_on": pl.Date, "dividend": pl.Float64, "split_ratio": pl.Float64}
@@ -44,6 +43,9 @@ def chart(request: Request) -> Answer:
     """One symbol from the chart service; `since` and `until` are inclusive."""
     symbol, interval = request.item or "", request.interval or "1d"
     first, last = span(request)
+    told = "serves hourly bars of the last 730 days only" if is_clamped(request) else None
+    if first >= last:
+        return Answer(bars({"meta": {}}, symbol, interval), note=told, pages=0)
     params = {"period1": str(first), "period2": str(last), "interval": interval, "events": EVENTS}
     said = ask(request, f"{HOST}/v8/finance/chart/{symbol}", params)
     result = the_result(said.get("chart"), request)
@@ -54,7 +56,7 @@ def chart(request: Request) -> Answer:
     rows = within_range(bars(result, symbol, interval), request)
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no prices; check the symbol, it may be delisted")
-    return Answer(rows, others={raw.Actions: actions(result, symbol)} if interval == "1d" else {})
+    return Answer(rows, others={raw.Actions: actions(result, symbol)} if interval == "1d" else {}, note=told)
 
 
 def sparks(request: Request) -> Answer:
@@ -62,22 +64,39 @@ def sparks(request: Request) -> Answer:
     first, last = span(request)
     wanted = {"symbols": ",".join(request.items), "interval": "1d"}
     said = ask(request, f"{HOST}/v7/finance/spark", {**wanted, "period1": str(first), "period2": str(last)})
-    found = {one["symbol"]: one["response"][0] for one in (said.get("spark") or {}).get("result") or []}
+    answers = (said.get("spark") or {}).get("result") or []
+    found = {one["symbol"]: one["response"][0] for one in answers if is_daily(one.get("response"))}
     frames = [bars(found[s], s, "1d").select(*SPARK) for s in request.items if s in found]
     rows = pl.concat([pl.DataFrame(schema=SPARK), *frames]).filter(pl.col("close").is_not_null())
     rows = within_range(rows, request)
     if rows.is_empty() and request.since is None:
         raise FetchError(f"{request.what}: has no prices for any of the symbols")
     missing = [symbol for symbol in request.items if symbol not in found]
-    note = f"no answer for {len(missing)} symbols: {', '.join(missing[:10])}" if missing else None
+    note = f"no days of {len(missing)} symbols: {', '.join(missing[:10])}" if missing else None
     return Answer(rows, note=note)
 
 
+def is_daily(response: list[dict[str, Any]] | None) -> bool:
+    """Whether a symbol was answered for, and with days."""
+    meta = response[0].get("meta") if response else None
+    return meta is not None and meta.get("dataGranularity", "1d") == "1d"
+
+
 def span(request: Request) -> tuple[int, int]:
-    """The range as seconds since 1970, a day wider at either end, so that it holds in every time zone."""
+    """The range as seconds since 1970, a day wider at either end, so that it holds in every time zone.
+
+    Hourly bars are asked for as far back as there are any.
+    """
     first = datetime.combine(request.since or FIRST_DAY, time(), UTC) - timedelta(days=1)
     last = datetime.combine(request.until or request.now.date(), time(), UTC) + timedelta(days=2)
+    if request.interval == "1h":
+        first = max(first, request.now - HOURS_KEPT)
     return int(first.timestamp()), int(last.timestamp())
+
+
+def is_clamped(request: Request) -> bool:
+    """Whether hours are wanted that Yahoo has no more."""
+    return request.interval == "1h" and (request.since or date.max) < (request.now - HOURS_KEPT).date()
 
 
 def within_range(rows: pl.DataFrame, request: Request) -> pl.DataFrame:
@@ -146,40 +165,12 @@ def ask(request: Request, url: str, params: dict[str, str]) -> dict[str, Any]:
         said = json.loads(judge(request.what, answer.status_code, answer.headers, answer.content, "json"))
         return said if isinstance(said, dict) else {}
 
-    return current().send(request.source, url, attempt)
+    return current().repeat(request.source, attempt)  # the session waits for its turn
 
 
 @cache
 def client() -> Any:
     """The one yfinance client of this process, on a session that keeps to the policy."""
-    from curl_cffi.requests import Session  # both take about two seconds to import
-    from curl_cffi.requests import exceptions as curl
-    from yfinance.data import YfData
-    from yfinance.exceptions import YFRateLimitError
+    from yfinance.data import YfData  # takes about two seconds to import
 
-    class PoliteSession(Session[Any]):
-        """A browser's session that tells failures in our words before the client can hide them."""
-
-        def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
-            policy, what = current(), WHAT.get()
-            kwargs |= {"timeout": policy.total_seconds, "verify": policy.ca_file or True}
-            try:
-                answer = super().request(method, policy.route(url), *args, **kwargs)
-            except curl.Timeout as error:
-                raise timed_out(what) from error
-            except curl.TooManyRedirects as error:
-                raise endless(what) from error
-            except curl.RequestException as error:
-                raise broken(what, error) from error
-            if "getcrumb" in url and not is_crumb(answer):
-                raise YFRateLimitError  # else its text would be kept as the crumb
-            if "/finance/" in url and answer.status_code != RENEW:
-                judge(what, answer.status_code, answer.headers, answer.content, "json")
-            return answer
-
-    return YfData(session=PoliteSession(impersonate="chrome"))
-
-
-def is_crumb(answer: Any) -> bool:
-    """True for a short word; throttled, Yahoo answers with a sentence or a page."""
-    return bool(answer.ok and CRUMB.fullmatch(answer.text))
+    return YfData(session=polite_session())

@@ -233,6 +233,8 @@ sources = [{ provider = "yahoo", symbol = "^RUT", interval = "1d" }] => ¶
     asset "RUT": sources: empty; give at least one
 "^RUT", interval = "1d" => "^RUT", interval = "1h"
     asset "RUT": sources: none has interval = "1d"; every asset but crypto needs one
+"^RUT", interval = "1d" } => "^RUT", interval = "1d" }, { provider = "yahoo", symbol = "X", interval = "1h" }
+    asset "RUT": sources: Yahoo's hours of an exchange open at half past; use interval = "1d"
 { provider = "yahoo", symbol = "^RUT", interval = "1d" } => "yahoo"
     asset "RUT" source 1: should be a block, such as [study] or [[asset]]
 [[macro]] => [macro]

@@ -97,6 +97,18 @@ def test_a_decision_between_sessions_is_counted_down_to_the_session_that_first_k
     ]  # day 7 is next after day 4
 
 
+def test_a_cancelled_meeting_is_not_counted_down_to_whoever_still_has_it():
+    events = [
+        event(0, "statement", tone=0.1),
+        event(2, "cancelled"),
+        event(2, "meeting", source="files:x.csv"),
+        event(4, "meeting"),
+    ]
+    made = run(events, 4)
+    assert made["sessions_to_next_meeting"].to_list() == [4, 3, 2, 1]
+    assert made["last_event_at"].dt.date().to_list() == [day(0)] * 4
+
+
 def test_a_meeting_beyond_the_calendar_is_unknown():
     assert run([event(0, "statement"), event(50, "meeting")], 3, reach=20)[
         "sessions_to_next_meeting"

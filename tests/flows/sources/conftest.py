@@ -17,6 +17,7 @@ from world import START, World
 from flows.sources import policy as policies
 from flows.sources.exchange import opened
 from flows.sources.policy import Policy
+from flows.sources.yahoo import client
 
 HANDSHAKE = {
     "/getcrumb": Said("a.Crumb/1", content_type="text/plain"),
@@ -47,9 +48,16 @@ def make_policy(clock: Clock) -> Callable[..., Policy]:
 @pytest.fixture
 def provider(make_policy: Callable[..., Policy]) -> Iterator[Provider]:
     opened.cache_clear()
+    shake_hands("a.Crumb/1")
     with serve() as found, policies.use(make_policy(found.url)):
         found.routes |= HANDSHAKE
         yield found
+
+
+def shake_hands(crumb: str | None) -> None:
+    """Let Yahoo's client have a cookie and a crumb, or not yet."""
+    known = client()
+    known._crumb, known._cookie, known._cookie_strategy = crumb, crumb and True, "basic"
 
 
 @pytest.fixture(scope="session")

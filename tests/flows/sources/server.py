@@ -25,6 +25,7 @@ class Said:
     content_type: str = "application/json"
     silence: float = 0.0
     drip: float = 0.0
+    header_drip: float = 0.0  # between the bytes of a header that comes first
     missing: int = 0  # bytes promised but never sent
 
     @property
@@ -70,6 +71,9 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(said.silence)
         try:
             self.send_response(said.status)
+            if said.header_drip:
+                self.flush_headers()
+                self.drip(b"X-Slow: " + b"x" * 60 + b"\r\n", said.header_drip)
             for name, value in said.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Type", said.content_type)
@@ -85,13 +89,16 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the base class asks for these names
 
     def send_body(self, said: Said) -> None:
-        if not said.drip:
+        if said.drip:
+            self.drip(said.data, said.drip)
+        else:
             self.wfile.write(said.data)
-            return
-        for byte in said.data:
+
+    def drip(self, data: bytes, pause: float) -> None:
+        for byte in data:
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
-            time.sleep(said.drip)
+            time.sleep(pause)
 
     def log_message(self, *arguments: Any) -> None:
         pass

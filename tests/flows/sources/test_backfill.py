@@ -1,9 +1,11 @@
 """A backfill: in pieces, resumable after a kill, without asking for what is landed."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from server import Provider, Said
 from world import FRIDAY, World
@@ -11,9 +13,12 @@ from yahoo_server import Chart, day_of
 
 from flows import backfill as flow
 from flows import universe as universes
-from flows.backfill import chunks, fill, is_covered
+from flows.backfill import fill
 from flows.job import Job
+from flows.pieces import chunks, covered, is_covered
 from flows.runners import Plain
+from flows.sources import Request
+from schemas import raw
 
 NEXT = datetime(2026, 3, 21, 9, tzinfo=UTC)
 
@@ -78,7 +83,7 @@ def test_killed_backfill_goes_on_where_it_stopped(world: World) -> None:
         go(world, kill_at=3)
     done, _ = go(world, NEXT)
     assert (done.fetched, done.skipped) == (3, 3)
-    assert asked(world) == (["2026-03-09"], [date(2026, 3, 8)])
+    assert asked(world) == (["2026-03-09"], [date(2026, 3, 1)])  # Yahoo's with an overlap
 
 
 @unbuilt
@@ -105,6 +110,89 @@ def test_what_a_daily_run_loaded_is_not_asked_for(world: World) -> None:
     world.run(FRIDAY, since=date(2026, 2, 1))
     done, _ = go(world, NEXT)
     assert (done.fetched, done.skipped) == (0, 6)
+
+
+@unbuilt
+def test_fallback_that_disagrees_is_refused_as_a_daily_run_refuses_it(world: World) -> None:
+    world.kraken = [(t, *(x * 2 for x in figures), v) for t, *figures, v in world.candles]
+    done, _ = go(world, assets=("ETH",))
+    (reason,) = {one.partition(" by ")[0] for one in done.failed}
+    assert reason == "ccxt:kraken ETH/USD: closes differ from ccxt:coinbaseexchange ETH/USD"
+    assert world.sql("SELECT DISTINCT source FROM raw.bars")["source"].to_list() == ["ccxt:coinbaseexchange"]
+
+
+@unbuilt
+def test_fallback_is_compared_with_what_is_stored_of_its_piece(world: World) -> None:
+    kraken = world.provider.routes["/OHLC"]
+    world.provider.routes["/OHLC"] = Said("", 404)
+    world.run(FRIDAY, since=date(2026, 3, 2))  # so that the first source is landed and not asked again
+    world.provider.routes["/OHLC"] = kraken
+    world.kraken = [(t, *(x * 2 for x in figures), v) for t, *figures, v in world.candles]
+    done, _ = go(world, assets=("ETH",))
+    assert world.asked("ETH-USD/candles") == []
+    assert {one.partition(" by ")[0] for one in done.failed} == {
+        "ccxt:kraken ETH/USD: closes differ from ccxt:coinbaseexchange ETH/USD"
+    }
+
+
+@unbuilt
+def test_split_between_a_kill_and_its_resumption_leaves_no_jump(world: World) -> None:
+    with pytest.raises(Killed):
+        go(world, assets=("SPY",), kill_at=1)
+    world.chart.closes = {day: close / 2 for day, close in world.chart.closes.items()}
+    go(world, NEXT, assets=("SPY",))
+    closes = dict(world.bars(NEXT).select(pl.col("opened_at").dt.date(), "close").iter_rows())
+    assert closes == world.chart.closes  # the whole history, on one scale
+
+
+@unbuilt
+def test_days_that_had_not_come_are_asked_for_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    early = datetime(2026, 3, 11, 22, tzinfo=UTC)
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return early
+
+    all_closes, day = dict(world.chart.closes), early.date()
+    world.chart.closes = {d: c for d, c in all_closes.items() if d <= day}
+    monkeypatch.setattr("flows.fetching.datetime", Then)
+    go(world, early, assets=("SPY",))
+    monkeypatch.undo()
+    monkeypatch.setattr("flows.backfill.finish", lambda *_: None)
+    world.chart.closes = all_closes
+    done, _ = go(world, NEXT, assets=("SPY",))
+    assert (done.fetched, done.skipped) == (1, 1)
+    assert world.bars(NEXT)["opened_at"].dt.date().max() == date(2026, 3, 13)  # the last before the 15th
+
+
+LOAD = {"source": "yahoo", "item": "SPY", "interval": "1d", "status": "loaded", "rows_running": 0}
+BEGUN = datetime(2026, 3, 11, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("until", "running", "last"),
+    [
+        (date(2026, 3, 20), 0, date(2026, 3, 10)),
+        (date(2026, 3, 11), 0, date(2026, 3, 10)),
+        (None, 0, date(2026, 3, 10)),
+        (None, 1, date(2026, 3, 9)),
+        (date(2026, 3, 5), 1, date(2026, 3, 5)),
+    ],
+)
+def test_no_load_reaches_beyond_the_day_before_it_began(until: date | None, running: int, last: date) -> None:
+    since = date(2026, 3, 1)
+    line = {**LOAD, "since_on": since, "until_on": until, "started_at": BEGUN, "rows_running": running}
+    loads = pl.DataFrame([line], schema_overrides={"until_on": pl.Date})
+    assert covered(loads) == {("yahoo", "SPY", "1d"): [(since, last)]}
+
+
+def test_sets_of_symbols_with_the_same_ends_are_two_series() -> None:
+    one = Request(raw.Bars, "yahoo", "yahoo", None, NEXT, items=("AAA", "BBB", "CCC"), interval="1d")
+    other = replace(one, items=("AAA", "NEW", "CCC"))
+    assert one.label == other.label == "AAA..CCC (3)"
+    assert one.series != other.series
+    assert one.series == replace(one, now=FRIDAY).series
 
 
 @pytest.mark.parametrize(
@@ -169,7 +257,7 @@ def test_last_bar_of_a_piece_is_judged_by_the_next_piece(world: World) -> None:
     ).rows()
     assert (date(2026, 3, 8), 1700.0) in stored  # landed with its piece
     assert stored[-1] == (date(2026, 3, 8), None)  # and withdrawn with the next
-    assert [day_of(one["period1"]) for one in world.asked("ETH-USD")] == [date(2026, 3, 1), date(2026, 3, 7)]
+    assert [day_of(one["period1"]) for one in world.asked("ETH-USD")] == [date(2026, 3, 1), date(2026, 3, 1)]
     go(world, NEXT, assets=("ETH",))
     assert world.asked("ETH-USD") == []
 

@@ -67,7 +67,10 @@ def test_line_that_breaks_off_is_quarantined(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (HEAD + LINES[0] + "\n" + FOOTER, "add up to 60.0 %"),
-        (HEAD + "\n".join([*LINES, LINES[0]]) + "\n", "add up to 159.5 %"),
+        (HEAD + "\n".join([*LINES, LINES[0]]) + "\n" + FOOTER, "add up to 159.5 %"),
+        (HEAD + "\n".join(LINES[:3]) + "\n", "breaks off"),  # only a line without weight is missing
+        (HEAD + "\n".join(LINES).replace('"19.50"', '"17.90"') + "\n" + FOOTER, "add up to 97.9 %"),
+        (HEAD + "\n".join(LINES).replace('"19.50"', '"21.50"') + "\n" + FOOTER, "add up to 101.5 %"),
         (HEAD.replace("Fund Holdings as of", "Holdings"), 'lacks the line "Fund Holdings as of"'),
         ("<html>Please accept our terms</html>\n", "lacks the column"),
         ("", "is empty"),

@@ -1,7 +1,10 @@
 """Candles of the exchanges as they recorded them, and what ccxt lets through."""
 
 import json
-from datetime import UTC, date, datetime
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import exchanges
@@ -94,7 +97,64 @@ def test_outage_longer_than_a_page_is_crossed(provider: Provider) -> None:
     exchanges.exchange(provider, "coinbaseexchange", lambda: [c for c in candles if c[0] <= NOW.timestamp()])
     answer = fetch(ask("coinbaseexchange", since=date(2026, 1, 1)))
     assert answer.rows.height == 700
-    assert answer.note == "900 candles missing in 1 holes, the first from 2026-01-05 04:00 UTC"
+    assert answer.note == (
+        "900 candles missing in 1 holes, the first from 2026-01-05 04:00 UTC; "
+        "nothing after the candle of 2026-03-08 15:00 UTC"  # the 1600th hour
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in exchanges.EXCHANGES if name != "kraken"])
+def test_history_comes_in_pages_of_the_exchange(provider: Provider, name: str) -> None:
+    days = 2 * exchanges.EXCHANGES[name] // 24 + 2  # two pages and a bit of the third
+    since = NOW - timedelta(days=days)
+    candles = exchanges.hours(since, 24 * days)
+    exchanges.exchange(provider, name, lambda: candles)
+    answer = fetch(ask(name, since=since.date()))
+    assert answer.rows["opened_at"].to_list() == [since + timedelta(hours=n) for n in range(24 * days)]
+    assert answer.rows["close"].to_list() == [101.0 + n for n in range(24 * days)]
+    assert answer.note is None
+    assert len(provider.asked(exchanges.CANDLES[name])) == 3
+
+
+def test_empty_page_among_others_is_asked_for_once_more(provider: Provider) -> None:
+    candles = exchanges.hours(datetime(2026, 1, 1, tzinfo=UTC), 24 * 68)
+    exchanges.exchange(provider, "coinbaseexchange", lambda: candles)
+    good, pages = provider.routes["/candles"], []
+
+    def third_is_lost(asked: dict[str, str]) -> Said:
+        pages.append(asked["start"][:10])
+        return Said("[]") if len(pages) == 3 else good(asked)
+
+    provider.routes["/candles"] = third_is_lost
+    answer = fetch(ask("coinbaseexchange", since=date(2026, 1, 1)))
+    assert (answer.rows.height, answer.note) == (24 * 68, None)
+    assert pages[:4] == ["2026-01-01", "2026-01-13", "2026-01-26", "2026-01-26"]  # 300 hours are 12.5 days
+
+
+def test_everything_that_is_missing_is_told(provider: Provider) -> None:
+    missing = [0, 1, 50, 51, 60, *range(210, 216)]
+    candles = exchanges.hours(datetime(2026, 3, 1, tzinfo=UTC), 216, holes=missing)
+    exchanges.exchange(provider, "coinbaseexchange", lambda: candles)
+    assert fetch(ask("coinbaseexchange")).note == (
+        "serves nothing before 2026-03-01 02:00 UTC; "
+        "3 candles missing in 2 holes, the first from 2026-03-03 02:00 UTC; "
+        "nothing after the candle of 2026-03-09 17:00 UTC"
+    )
+
+
+def test_answer_without_candles_is_told_and_was_asked_for_twice(provider: Provider) -> None:
+    exchanges.exchange(provider, "coinbaseexchange", list)
+    answer = fetch(ask("coinbaseexchange"))
+    assert (answer.rows.height, answer.note) == (0, "no candles from 2026-03-01 00:00 UTC on")
+    assert len(provider.asked("/candles")) == 2
+
+
+def test_candle_that_still_runs_is_not_missing(provider: Provider) -> None:
+    candles = exchanges.hours(datetime(2026, 3, 1, tzinfo=UTC), 24)
+    exchanges.exchange(provider, "coinbaseexchange", lambda: candles)
+    assert fetch(ask("coinbaseexchange", now=datetime(2026, 3, 2, 0, 59, tzinfo=UTC))).note is None
+    ended = fetch(ask("coinbaseexchange", now=datetime(2026, 3, 2, 1, 0, tzinfo=UTC)))
+    assert ended.note == "nothing after the candle of 2026-03-01 23:00 UTC"
 
 
 def test_kraken_serves_the_newest_only_and_the_ledger_says_so(provider: Provider) -> None:
@@ -109,6 +169,28 @@ def test_dollars_are_not_tethers(provider: Provider) -> None:
     serve(provider, "coinbaseexchange", "[]")
     with pytest.raises(SourceError, match="does not list it"):
         fetch(ask("coinbaseexchange", "ETH/USDT"))
+
+
+def test_markets_of_one_exchange_do_not_hold_up_another(provider: Provider) -> None:
+    candles = exchanges.hours(datetime(2026, 3, 1, tzinfo=UTC), 24 * 9)
+    for name in ("kraken", "coinbaseexchange"):
+        exchanges.exchange(provider, name, lambda: candles)
+    asked, gate = threading.Event(), threading.Event()
+
+    def slow(_: dict[str, str]) -> Said:
+        asked.set()
+        gate.wait(4)
+        return Said(exchanges.markets("kraken"))
+
+    provider.routes[exchanges.MARKETS["kraken"]] = slow
+    with ThreadPoolExecutor(1) as pool:
+        kraken = pool.submit(fetch, ask("kraken"))
+        assert asked.wait(30)  # ccxt takes seconds to import
+        started = time.perf_counter()
+        fetch(ask("coinbaseexchange"))
+        assert time.perf_counter() - started < 3
+        gate.set()
+        assert kraken.result().rows.height == 24 * 9
 
 
 def test_unknown_exchange() -> None:

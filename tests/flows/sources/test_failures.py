@@ -1,6 +1,7 @@
 """Every adapter, through its real client, against everything that a provider may say instead of data."""
 
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ HTML = "<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>"
 SLOW = {
     "timeout": lambda good: Said(good, silence=1.5),
     "slow drip": lambda _: Said("[" + " " * 60, drip=0.03),
+    "dripping headers": lambda good: Said(good, header_drip=0.03),
 }
 each_adapter = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "_"))
 
@@ -136,8 +138,10 @@ def test_patience_ends(
     provider.seen.clear()
     provider.routes[case.path] = SLOW[failure](make_good(case))
     impatient = make_policy(provider.url, attempts=2, idle_seconds=0.1, total_seconds=0.2)
+    started = time.perf_counter()
     with policies.use(impatient), pytest.raises(SourceError, match="no whole answer in time") as caught:
         fetch(case.request)
+    assert time.perf_counter() - started < 1.5
     assert caught.value.is_transient
     assert len(provider.asked(case.path)) == 2
 

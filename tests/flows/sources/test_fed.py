@@ -1,6 +1,7 @@
 """The Federal Reserve's pages as figures: meetings, releases, targets, tone."""
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -8,10 +9,15 @@ import pytest
 from adapters import CALENDAR, FED, STATEMENT
 from server import Provider, Said
 
+from flows.fetching import attempt
 from flows.intake import take_in
+from flows.ledger import land, load_landed
+from flows.resume import known
 from flows.sources import fetch
 from flows.sources.fed import calendar, release_time, target
 from flows.sources.tone import tone
+from schemas import raw
+from warehouse.store import Store
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "policy_events.parquet"
 
@@ -54,6 +60,26 @@ def test_target_range_in_words(text: str, expected: tuple[float | None, float | 
 )
 def test_tone_counts_hawkish_against_dovish_phrases(text: str, expected: float | None) -> None:
     assert tone(text) == expected
+
+
+HAWKISH = """The economy has grown at a solid pace. Job gains have been strong, and unemployment has declined.
+Inflation remains elevated; wages have slowed. The Committee seeks stable prices and low inflation."""
+DOVISH = """Household spending has weakened (exports fell). Prices have moved down, employment has dropped.
+Risks to growth have increased. The Committee will vote to lower the target range."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "hawkish", "dovish"),
+    [
+        # economy solid, job strong, gains strong, unemployment declined, inflation elevated against wages
+        # slowed; what is sought does not count
+        (HAWKISH, 5, 1),
+        # spending weakened, prices down, employment dropped; risks, the target and exports do not count
+        (DOVISH, 0, 3),
+    ],
+)
+def test_tone_of_a_whole_statement(statement: str, hawkish: int, dovish: int) -> None:
+    assert tone(statement) == (hawkish - dovish) / (hawkish + dovish)
 
 
 def test_sample_is_dovish_in_the_pandemic_and_hawkish_in_the_inflation() -> None:
@@ -103,8 +129,6 @@ def test_feed_gives_the_instant_before_the_page_does(provider: Provider) -> None
 
 
 def test_statements_from_before_the_range_are_not_read_again(provider: Provider) -> None:
-    from dataclasses import replace
-
     FED.serve(provider)
     answer = fetch(replace(FED.request, since=date(2026, 2, 1)))
     assert answer.rows["event_id"].to_list() == ["fomc-2026-05-01"]
@@ -119,3 +143,65 @@ def test_plan_becomes_a_decision(provider: Provider) -> None:
         ("fomc-2026-05-01", "meeting"),
     ]
     assert "unemployment" in STATEMENT
+
+
+class Diary:
+    """The calendar page as it changes from run to run, and what is stored of it."""
+
+    def __init__(self, provider: Provider, folder: Path) -> None:
+        self.provider, self.folder, self.now = provider, folder, FED.request.now
+        FED.serve(provider)
+
+    def learn(self, page: str, **more: object) -> None:
+        self.now += timedelta(days=1)
+        self.provider.routes[FED.path] = Said(page, content_type="text/html")
+        asked = replace(FED.request, now=self.now, load_id=f"{self.now:%d}", **more)
+        outcome = attempt(asked, self.folder / "landing")
+        with Store(self.folder / "warehouse.duckdb") as store:
+            land([outcome], store, self.folder / "landing", f"{self.now:%d}", self.now)
+            load_landed(store, self.folder / "landing")
+
+    def kinds(self, as_of: datetime) -> dict[str, str]:
+        with Store(self.folder / "warehouse.duckdb") as store:
+            events = store.newest(raw.PolicyEvents, as_of)
+        return dict(events.select(pl.col("event_id").str.slice(5), "kind").iter_rows())
+
+    @property
+    def versions(self) -> int:
+        with Store(self.folder / "warehouse.duckdb") as store:
+            return store.tables()["raw.policy_events"]
+
+
+def test_meeting_that_is_moved_is_cancelled_under_its_old_day(provider: Provider, tmp_path: Path) -> None:
+    diary = Diary(provider, tmp_path)
+    diary.learn(CALENDAR)
+    first, moved = diary.now, CALENDAR.replace("30-1*", "5-6")
+    diary.learn(moved, since=date(2026, 1, 21))
+    assert diary.kinds(diary.now) == {
+        "2026-01-28": "statement",
+        "2026-05-01": "cancelled",
+        "2026-05-06": "meeting",
+    }
+    assert diary.kinds(first) == {"2026-01-28": "statement", "2026-05-01": "meeting"}  # believed then
+    assert diary.versions == 4
+    diary.learn(moved)
+    assert diary.versions == 4
+    diary.learn(CALENDAR)  # and back
+    assert diary.kinds(diary.now)["2026-05-01"] == "meeting"
+    assert diary.kinds(diary.now)["2026-05-06"] == "cancelled"
+
+
+def test_part_of_the_calendar_cancels_nothing(provider: Provider, tmp_path: Path) -> None:
+    diary = Diary(provider, tmp_path)
+    diary.learn(CALENDAR)
+    diary.learn(CALENDAR, until=date(2026, 2, 1))
+    assert diary.kinds(diary.now)["2026-05-01"] == "meeting"
+
+
+def test_cancelled_meeting_is_no_decision_to_resume_from(provider: Provider, tmp_path: Path) -> None:
+    diary = Diary(provider, tmp_path)
+    diary.learn(CALENDAR)
+    diary.learn(CALENDAR.replace("30-1*", "30-1 (cancelled)"))
+    assert diary.kinds(diary.now)["2026-05-01"] == "cancelled"
+    with Store(tmp_path / "warehouse.duckdb") as store:
+        assert known(store, diary.now).decided == {"fed": date(2026, 1, 28)}

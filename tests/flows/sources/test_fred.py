@@ -1,18 +1,26 @@
 """FRED with and without a key: gaps, revisions, release days, a series cut to three years."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 from adapters import FRED, request
 from server import Provider, Said, error, payload
 
+from flows.fetching import attempt
 from flows.intake import take_in
+from flows.ledger import land, load_landed
+from flows.resume import Known, known, resume
 from flows.sources import SourceError, fetch
+from flows.sources.fred import windows
 from flows.versions import new_versions
-from schemas import raw
+from schemas import ops, raw
 from schemas.table import polars_schema
+from warehouse.store import Store
 
 NOW = datetime(2026, 7, 9, 12, tzinfo=UTC)
 DAY_END = timedelta(days=1, microseconds=-1)
@@ -79,6 +87,104 @@ def test_windows_stay_below_the_limit_on_vintages(
     fetch(request("fred", "DGS2", NOW, model=raw.Macro))
     starts = [path.split("realtime_start=")[1][:10] for path in provider.seen]
     assert starts == ["1776-07-04", "2005-01-01", "2010-01-01", "2015-01-01", "2020-01-01", "2025-01-01"]
+
+
+def test_windows_from_a_day_on() -> None:
+    assert windows(2026, date(2026, 7, 2)) == [("2026-07-02", "9999-12-31")]
+    assert windows(2026, date(2019, 7, 2)) == [("2019-07-02", "2023-12-31"), ("2024-01-01", "9999-12-31")]
+    assert windows(2012) == [
+        ("1776-07-04", "2004-12-31"),
+        ("2005-01-01", "2009-12-31"),
+        ("2010-01-01", "9999-12-31"),
+    ]
+
+
+def alfred(*versions: tuple[str, str, str]) -> Callable[[dict[str, str]], Said]:
+    """Versions (day, value, first and last vintage day) as ALFRED serves them, cut to what is asked for."""
+
+    def answer(asked: dict[str, str]) -> Said:
+        first, last = asked["realtime_start"], asked["realtime_end"]
+        found = [(d, x, max(a, first)) for d, x, a, b in versions if a <= last and b >= first]
+        return observations(*found) if found else NONE_IN_WINDOW
+
+    return answer
+
+
+def test_later_run_asks_for_the_vintages_since_all_were_asked_for(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    forever = "9999-12-31"
+    before = [("2020-01-01", "1.0", "2020-02-20", forever), ("2026-05-01", "2.0", "2026-06-20", forever)]
+    after = [
+        *before[:1],
+        ("2026-05-01", "2.0", "2026-06-20", "2026-07-19"),
+        ("2026-05-01", "2.5", "2026-07-20", forever),  # revised
+        ("2026-06-01", "3.0", "2026-07-20", forever),  # new
+    ]
+    zone, later = tmp_path / "landing", datetime(2026, 7, 21, 12, tzinfo=UTC)
+
+    def run(now: datetime, versions: list[tuple[str, ...]]) -> list[str]:
+        provider.seen.clear()
+        provider.routes = {"/fred/series": alfred(*versions)}
+        asked = request("fred", "M2SL", now, model=raw.Macro, release_lag_days=10)
+        with Store(tmp_path / "warehouse.duckdb") as store:
+            (asked,) = resume([asked], known(store, now), f"{now:%d%H}")
+            outcome = replace(attempt(asked, zone), started_at=now)
+            land([outcome], store, zone, f"{now:%d%H}", now)
+            load_landed(store, zone)
+            stored = store.read(raw.Macro).sort("observed_on", "known_at")
+        run.rows = stored.select(
+            pl.col("observed_on").dt.month(), "value", pl.col("known_at").dt.date()
+        ).rows()
+        return [path.split("realtime_start=")[1][:10] for path in provider.seen]
+
+    assert len(run(NOW, before)) == 6
+    old = [(1, 1.0, date(2020, 2, 20)), (5, 2.0, date(2026, 6, 20))]
+    assert run.rows == old
+    assert run(NOW + timedelta(hours=1), before) == ["2026-07-02"]  # a week before the run of the 9th
+    assert run.rows == old
+    assert run(later, after) == ["2026-07-02"]
+    assert run.rows == [*old, (5, 2.5, date(2026, 7, 20)), (6, 3.0, date(2026, 7, 20))]
+
+
+def test_series_that_came_without_vintages_is_asked_for_all_of_them() -> None:
+    asked = request("fred", "M2SL", NOW, model=raw.Macro)
+    line = {"source": "fred", "item": "M2SL", "table_name": "raw.macro", "status": "loaded", "pages": 1}
+    loads = pl.DataFrame([{**line, "started_at": NOW}], schema=polars_schema(ops.Loads))
+    assert Known(loads=loads).vintages(asked) is None
+    assert Known(loads=loads.with_columns(pages=6)).vintages(asked) == date(2026, 7, 9)
+    assert Known(loads=loads.with_columns(pages=6, since_on=date(2026, 1, 1))).vintages(asked) is None
+    assert Known(loads=loads.with_columns(pages=6, item=pl.lit("WALCL"))).vintages(asked) is None
+
+
+NO_VINTAGES = "Bad Request.  The series does not exist in ALFRED but may exist in FRED."
+NONE_IN_WINDOW = Said(json.dumps({"error_code": 400, "error_message": NO_VINTAGES}), 400)
+
+
+def test_window_before_the_first_vintage_is_empty(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    said = observations(("2026-01-01", "1.0", "2026-01-20"))
+    provider.routes["/fred/series"] = lambda asked: (
+        said if asked["realtime_end"] == "9999-12-31" else NONE_IN_WINDOW
+    )
+    answer = fetch(request("fred", "WALCL", NOW, model=raw.Macro))
+    assert answer.rows["value"].to_list() == ["1.0"]
+    assert len(provider.seen) == 6
+
+
+def test_series_without_vintages_comes_as_the_table(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", "k" * 32)
+    provider.routes["/fred/series"] = NONE_IN_WINDOW
+    FRED.serve(provider)
+    assert fetch(FRED.request).rows["value"].to_list() == ["6573604", None, ".", "6587568"]
+    provider.routes[FRED.path] = Said("no such series", 404)
+    with pytest.raises(SourceError, match="fred WALCL: HTTP 404"):
+        fetch(FRED.request)
 
 
 def test_series_that_is_suddenly_short_keeps_what_is_stored(provider: Provider) -> None:

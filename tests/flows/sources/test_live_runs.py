@@ -32,6 +32,14 @@ def test_second_run_asks_for_the_overlap_and_adds_nothing(world: World) -> None:
     assert ledger == [("loaded", 3), ("unchanged", 3)]
 
 
+def test_end_before_the_overlap_asks_for_that_day_alone(world: World) -> None:
+    world.run(FRIDAY, since=START.date())
+    world.run(FRIDAY + timedelta(minutes=30), until=date(2026, 3, 4))
+    ranges = world.sql("SELECT DISTINCT since_on, until_on FROM ops.loads WHERE until_on IS NOT NULL").rows()
+    assert ranges == [(date(2026, 3, 4), date(2026, 3, 4))]
+    assert world.sql("SELECT count(*) AS n FROM ops.loads WHERE status = 'failed'")["n"][0] == 0
+
+
 def test_ledger_tells_requests_retries_and_holes(world: World, provider: Provider) -> None:
     world.candles = exchanges.hours(START, 24 * 19, holes=range(40, 101))
     good = provider.routes["/v8/finance/chart/SPY?"]
@@ -44,6 +52,19 @@ def test_ledger_tells_requests_retries_and_holes(world: World, provider: Provide
         ("yahoo", 1, 1, None),
     ]
     assert (world.sql("SELECT seconds FROM ops.loads")["seconds"] > 0).all()
+
+
+@pytest.mark.parametrize(("factor", "revised"), [(1 + 3e-7, 0), (1 - 3e-7, 0), (1 + 3e-6, 34)])
+def test_adjusted_closes_may_tremble(world: World, factor: float, revised: int) -> None:
+    world.run(FRIDAY)
+    world.chart.factor, world.chart.adjusted_until = factor, date(2026, 3, 21)
+    for minutes in (10, 20):  # the second time there may be two versions of a bar
+        world.run(FRIDAY + timedelta(minutes=minutes))
+    found = world.sql("SELECT sum(rows_revised) AS n, sum(rows_new) FROM ops.loads WHERE source = 'yahoo'")
+    assert found.row(0) == (revised, 34)
+    world.chart.factor = factor + 3e-7
+    world.run(FRIDAY + timedelta(minutes=30))
+    assert world.sql("SELECT sum(rows_revised) AS n FROM ops.loads WHERE source = 'yahoo'")["n"][0] == revised
 
 
 def test_restated_history_is_fetched_whole_and_replays_as_it_was(world: World) -> None:
@@ -64,6 +85,37 @@ def test_restated_history_is_fetched_whole_and_replays_as_it_was(world: World) -
     assert world.bars(FRIDAY).filter(source="yahoo").equals(before)  # as of before the dividend
     actions = world.sql("SELECT symbol, ex_on, dividend, split_ratio FROM raw.actions").rows()
     assert actions == [("SPY", date(2026, 3, 20), 6.0, None)]
+
+
+def test_restated_history_is_fetched_whole_where_a_part_was_asked_for(world: World) -> None:
+    world.run(FRIDAY)
+    world.chart.closes = {day: close / 2 for day, close in world.chart.closes.items()}
+    later = FRIDAY + timedelta(hours=1)
+    world.run(later, since=date(2026, 3, 10))
+    healed = world.bars(later).filter(source="yahoo")
+    assert healed["close"].to_list() == [world.chart.closes[day] for day in sorted(world.chart.closes)]
+
+
+def test_restatement_shows_at_the_beginning_of_an_old_range(world: World) -> None:
+    world.run(FRIDAY)
+    split = date(2026, 3, 10)
+    world.chart.closes = {day: c / 2 if day < split else c for day, c in world.chart.closes.items()}
+    later = FRIDAY + timedelta(hours=1)
+    world.run(later, since=date(2026, 2, 10))
+    healed = world.bars(later).filter(source="yahoo")
+    assert healed["close"].to_list() == [world.chart.closes[day] for day in sorted(world.chart.closes)]
+
+
+def test_one_candle_that_moved_is_a_version_and_no_reason_to_ask_for_all(world: World) -> None:
+    world.run(FRIDAY, since=START.date())
+    (t, o, h, low, c, v), place = world.candles[-60], len(world.candles) - 60
+    world.candles = [*world.candles]
+    world.candles[place] = (t, o, h, low, c * 1.00002, v)
+    later = FRIDAY + timedelta(minutes=30)
+    world.run(later)
+    assert {one["start"][:10] for one in world.asked("ETH-USD/candles")} == {"2026-03-18"}
+    revised = world.sql("SELECT source, rows_revised FROM ops.loads WHERE rows_revised > 0").rows()
+    assert revised == [("ccxt:coinbaseexchange", 1)]
 
 
 def test_restated_history_that_cannot_be_had_is_left_and_heals(world: World) -> None:

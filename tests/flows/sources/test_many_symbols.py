@@ -24,7 +24,8 @@ from flows.job import Job
 from flows.ledger import land, load_landed
 from flows.runners import Plain
 from flows.sources import policy as policies
-from flows.sources.policy import RATES, Policy
+from flows.sources.bucket import RATES
+from flows.sources.policy import Policy
 from warehouse.store import Store
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,8 @@ from server import Provider, Said, error
 
 from flows.sources import SourceError, fetch
 from flows.sources.answers import FetchError, retry_after
-from flows.sources.policy import Bucket, Policy
+from flows.sources.bucket import Bucket
+from flows.sources.policy import Policy
 from flows.sources.secret import masked
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -61,6 +62,46 @@ def test_provider_that_wants_an_hour_is_left_for_the_next_run(provider: Provider
     with pytest.raises(SourceError, match="HTTP 429"):
         fetch(GECKO.request)
     assert (len(provider.seen), clock.slept) == (1, [])
+
+
+def test_provider_that_wants_an_hour_is_asked_by_nobody_until_then(provider: Provider, clock: Clock) -> None:
+    GECKO.serve(provider, [Said("{}", 429, {"Retry-After": "3600"}), GECKO.good])
+    with pytest.raises(SourceError, match="HTTP 429"):
+        fetch(GECKO.request)
+    clock.now += 3599
+    with pytest.raises(SourceError, match=r"left alone \(the last: coingecko \*: HTTP 429"):
+        fetch(GECKO.request)
+    assert len(provider.seen) == 1
+    clock.now += 2
+    assert fetch(GECKO.request).rows.height == 1
+
+
+def test_pause_that_a_host_wants_holds_for_all(make_policy: Callable[..., Policy], clock: Clock) -> None:
+    policy = make_policy("", attempts=1)
+
+    def busy() -> None:
+        raise FetchError("x A: HTTP 429", is_transient=True, retry_after=7.0)
+
+    with pytest.raises(FetchError):
+        policy.send("x", "https://x.test/a", busy)
+    assert policy.send("y", "https://other.test/", lambda: clock.now) == 0  # another host
+    assert policy.send("x", "https://x.test/b", lambda: clock.now) == 7
+    assert clock.slept == [7]
+
+
+def test_request_that_waits_for_its_turn_waits_for_a_pause_too(
+    make_policy: Callable[..., Policy], clock: Clock
+) -> None:
+    policy = make_policy("", rate=1.0)
+    policy.send("x", "https://x.test/", lambda: None)
+
+    def sleep(seconds: float) -> None:  # meanwhile another thread is told to slow down
+        clock.sleep(seconds)
+        if len(clock.slept) == 1:
+            policy._buckets["x.test"].pause(30)
+
+    policy.sleep = sleep
+    assert policy.send("x", "https://x.test/", lambda: clock.now) == 31
 
 
 def test_source_that_fails_again_and_again_is_left_alone_and_tried_later(

@@ -56,10 +56,10 @@ class World:
     def until_now(self, candles: list[exchanges.Candle]) -> list[exchanges.Candle]:
         return [candle for candle in candles if candle[0] <= self.now.timestamp()]
 
-    def run(self, now: datetime, since: date | None = None) -> list[Outcome]:
+    def run(self, now: datetime, since: date | None = None, until: date | None = None) -> list[Outcome]:
         self.provider.seen.clear()
         self.now = now
-        job = Job(universes.load(self.path), self.data, now=now, since=since)
+        job = Job(universes.load(self.path), self.data, now=now, since=since, until=until)
         outcomes = fetched(job, Plain())
         with Store(job.warehouse) as store:
             load_landed(store, job.zone)
