@@ -109,6 +109,44 @@ def test_ids_are_unique_and_every_claim_is_in_the_documentation():
     assert statistics == {None, "mean", "difference"}
 
 
+def documented() -> list[tuple[str, str, str]]:
+    """Id, bar and statistic of each claim in the table of the documentation."""
+    lines = (ROOT / "docs" / "claims.md").read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+    return [
+        (claim, bar, statistic) for ids, _, bar, statistic in rows for claim in re.findall("`(.*?)`", ids)
+    ]
+
+
+def test_the_documentation_has_the_claims_in_order_with_the_statistics_and_blocks_that_are_used():
+    assert [claim for claim, _, _ in documented()] == list(BY_ID)
+    for claim, _, told in documented():
+        if BY_ID[claim].statistic:
+            assert told == f"{BY_ID[claim].statistic}, {BY_ID[claim].block}", claim
+
+
+@pytest.mark.parametrize(("claim", "told"), [row[:2] for row in documented() if BY_ID[row[0]].statistic])
+def test_the_documentation_has_the_bar_that_is_used(claim, told):
+    digits, percent = re.match(r"([\d.]+)( %)?", told).groups()
+    bar, rule = float(digits) / (100 if percent else 1), BY_ID[claim].rule
+    assert rule((bar, bar + 1e-9, bar + 0.1))[0] == "held"
+    assert rule((bar, bar - 1e-9, bar + 0.1))[0] == "undecided"
+    assert rule((bar, bar - 0.1, bar - 1e-9))[0] == "not held"
+
+
+def test_the_documentation_has_the_other_bars_too():
+    bars = {claim: bar for claim, bar, _ in documented()}
+    assert bars["strong_30"] == bars["strong_60"] == bars["strong_90"] == "0.5"
+    assert bars["decoupled_later"] == "below 0.5"
+    assert bars["reaction_takes_days_to_weeks"].endswith("not held if even its upper end is below 0.2")
+    assert bars["bitcoin_share_at_publication"] == "within 0.5 of the printed 58.26"
+    for claim in ("strong_30", "strong_60", "strong_90"):
+        assert [BY_ID[claim].rule((0.5, low, 0.9))[0] for low in (0.5, 0.51)] == ["undecided", "held"]
+    assert BY_ID["decoupled_later"].rule((0.4, 0.3, 0.49))[0] == "held"
+    reaction = BY_ID["reaction_takes_days_to_weeks"].rule
+    assert [reaction((0.1, -0.1, high))[0] for high in (0.19, 0.2)] == ["not held", "undecided"]
+
+
 @pytest.mark.parametrize(
     ("claim", "block"),
     [
