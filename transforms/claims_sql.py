@@ -54,24 +54,27 @@ WITH {LINK_60}, {RISK_ON}
 SELECT session, r AS value, is_risk_on AS is_in FROM link JOIN phase USING (session)
 """
 
-# A shock of its own: the asset's move is among its largest 2.5 %, the benchmark's below its median.
+# A shock of its own: the asset's move is among its largest 2.5 %, the benchmark's below its median. Alone it
+# lowers any correlation that it is inside of, so it is left out: r is that of the other sessions of the 30.
 LOOSER_AFTER_SHOCKS = """
 WITH moves AS (
-  SELECT session, abs(a.log_return) AS own, abs(b.log_return) AS other
+  SELECT session, a.log_return AS own, b.log_return AS other
   FROM core.returns a JOIN core.returns b USING (convention, session)
   WHERE a.asset = '{asset}' AND b.asset = '{benchmark}' AND convention = 'session_close'
     AND session <= DATE '{day}' AND a.log_return IS NOT NULL AND b.log_return IS NOT NULL
 ), shocks AS (
-  SELECT session, own > quantile_cont(own, 0.975) OVER () AND other < median(other) OVER () AS is_shock
+  SELECT *, abs(own) > quantile_cont(abs(own), 0.975) OVER ()
+    AND abs(other) < median(abs(other)) OVER () AS is_shock
   FROM moves
-), after AS (
-  SELECT session, bool_or(is_shock) OVER month AS is_after FROM shocks
-  WINDOW month AS (ORDER BY session ROWS BETWEEN 29 PRECEDING AND CURRENT ROW)
+), months AS (
+  SELECT session, corr(own, other) FILTER (NOT is_shock) OVER month AS r, bool_or(is_shock) OVER before AS is_after,
+    count(*) OVER month AS sessions, count(*) FILTER (NOT is_shock) OVER month AS kept
+  FROM shocks
+  WINDOW month AS (ORDER BY session ROWS BETWEEN 29 PRECEDING AND CURRENT ROW),
+    before AS (ORDER BY session ROWS BETWEEN 30 PRECEDING AND 1 PRECEDING)
 )
-SELECT session, r AS value, NOT is_after AS is_in
-FROM after JOIN mart.correlations USING (session)
-WHERE asset = '{asset}' AND benchmark = '{benchmark}' AND convention = 'session_close'
-  AND window_sessions = 30 AND r IS NOT NULL
+SELECT session, r AS value, NOT is_after AS is_in FROM months
+WHERE sessions = 30 AND kept >= 20 AND isfinite(r)
 """
 
 MOMENTUM_AGREES = """
