@@ -67,7 +67,8 @@ WITH moves AS (
     AND abs(other) < median(abs(other)) OVER () AS is_shock
   FROM moves
 ), months AS (
-  SELECT session, corr(own, other) FILTER (NOT is_shock) OVER month AS r, bool_or(is_shock) OVER before AS is_after,
+  SELECT session, corr(own, other) FILTER (NOT is_shock) OVER month AS r,
+    bool_or(is_shock) OVER before AS is_after,
     count(*) OVER month AS sessions, count(*) FILTER (NOT is_shock) OVER month AS kept
   FROM shocks
   WINDOW month AS (ORDER BY session ROWS BETWEEN 29 PRECEDING AND CURRENT ROW),

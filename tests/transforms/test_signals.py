@@ -20,7 +20,8 @@ FIGURES = ("rsi_14", "macd_hist", "bb_bandwidth", "donchian_high_20", "sma_200")
 
 
 def day(n):
-    return FIRST + timedelta(n)
+    """Every other day is a session, so that between two of them others may trade."""
+    return FIRST + timedelta(2 * n)
 
 
 class Market:
@@ -76,6 +77,7 @@ class Market:
             for asset, side in self.side.items()
             for name in FIGURES
             for n in range(self.length)
+            if side["close"][n] is not None
         ]
         links = [
             {
@@ -121,6 +123,7 @@ class Market:
             for n, share in enumerate(path)
             if share != "no row"
         ]
+        sessions = [{"calendar": "XNYS", "session": day(n)} for n in range(self.length)]
         liquidity = [{"session": day(n), "composite": value} for n, value in enumerate(self.composite)]
         return [
             self.rows(mart.Correlations, links),
@@ -129,6 +132,7 @@ class Market:
             self.rows(core.Listings, listings),
             self.rows(mart.Breadth, breadth),
             self.rows(mart.Liquidity, liquidity),
+            self.rows(core.Sessions, sessions),
         ]
 
     def table(self, study=STUDY):
@@ -470,6 +474,15 @@ def test_a_missing_price_leaves_the_breakout_unknown_for_five_sessions_unless_th
     assert market.table()["breakout"].to_list()[-8:] == [False, None, None, *[True] * 5]
 
 
+def test_a_missing_price_leaves_what_is_quiet_known_for_the_rest_of_the_year():
+    market = Market(YEAR + 60)
+    market.break_out("ETH")
+    market.side["ETH"]["close"][-40] = None
+    assert market.last()["breakout"] is True
+    market.side["ETH"]["bb_bandwidth"][-2] = 0.2  # widening: nothing in the 20 sessions before is quiet
+    assert market.last()["breakout"] is False
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -644,6 +657,16 @@ def test_the_order_of_rows_does_not_matter_and_pairs_do_not_mix():
     assert_frame_equal(signals(*inputs, STUDY).collect(), whole)
     del market.link["BTC", "RUT"]
     assert_frame_equal(market.table(), whole.filter(asset="ETH"))
+
+
+def test_an_asset_that_trades_on_other_days_changes_nothing():
+    market = shaken()
+    correlations, indicators, closes, *others = market.inputs()
+    abroad = closes.filter(asset="BTC").with_columns(
+        asset=pl.lit("NKY"), session=pl.col("session") + timedelta(1)
+    )
+    made = signals(correlations, indicators, pl.concat([closes, abroad]), *others, STUDY).collect()
+    assert_frame_equal(made, market.table())
 
 
 def test_no_correlations_give_an_empty_table():
