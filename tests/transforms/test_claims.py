@@ -47,7 +47,7 @@ BY_ID = {claim.claim_id: claim for claim in CLAIMS}
     ],
 )
 def test_a_claim_above_a_bar_needs_the_whole_interval(figures, verdict):
-    assert above(0.5)(figures)[0] == verdict
+    assert above(0.5)(figures, "figure")[0] == verdict
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_claim_above_a_bar_needs_the_whole_interval(figures, verdict):
     ],
 )
 def test_a_claim_below_a_bar_is_the_reverse(figures, verdict):
-    assert below(0.5)(figures)[0] == verdict
+    assert below(0.5)(figures, "figure")[0] == verdict
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_claim_below_a_bar_is_the_reverse(figures, verdict):
     ],
 )
 def test_a_claim_fails_where_even_its_upper_end_is_negligible(figures, verdict):
-    assert above(0.0, negligible=0.2)(figures)[0] == verdict
+    assert above(0.0, negligible=0.2)(figures, "figure")[0] == verdict
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,64 @@ def test_a_claim_fails_where_even_its_upper_end_is_negligible(figures, verdict):
     ],
 )
 def test_a_printed_figure_is_held_against_the_record_of_its_day(figure, verdict):
-    found, explanation = near(58.26, tolerance=0.5)((figure, None, None))
+    found, explanation = near(58.26, tolerance=0.5)((figure, None, None), "percent")
     assert found == verdict
     assert ("58.26" in explanation) == (figure is not None)
 
 
-def test_explanations_give_the_interval_and_the_bar_in_the_figures_own_form():
-    held = above(0.05, form=".0%")((0.2, 0.1, 0.3))[1]
-    assert held == "the data put it between 10% and 30%, all of it above 5%"
-    assert "all of it below 0.50" in above(0.5)((0.1, 0.0, 0.2))[1]
-    assert "on both sides of +0.000" in above(0.0, form="+.3f")((0.1, -0.1, 0.2))[1]
-    assert above(0.0)((None, None, None))[1] == "there are not enough data to say"
+def test_explanations_say_what_was_measured_its_interval_and_the_bar_in_the_figures_own_form():
+    held = above(0.05, form=".0%")((0.2, 0.1, 0.3), "share of days")[1]
+    assert held == "the data put the share of days between 10% and 30%, all of it above 5%"
+    failed = above(0.5)((0.1, 0.0, 0.2), "correlation")[1]
+    assert failed == "the data put the correlation between 0.00 and 0.20, all of it below 0.50"
+    open_ = above(0.0, form="+.3f")((0.1, -0.1, 0.2), "difference")[1]
+    assert open_ == "the data allow any difference between -0.100 and +0.200, on both sides of 0"
+    assert above(0.0)((None, None, None), "figure")[1] == "there are not enough data to say"
+
+
+@pytest.mark.parametrize(
+    ("low", "bar", "form", "told"),
+    [
+        (-0.00049, 0.0, "+.1%", "-0.05%"),  # -0.0 and +0.0 would be one number
+        (0.00031, 0.0, "+.1%", "+0.03%"),
+        (-0.004, 0.0, "+.2f", "-0.004"),
+        (0.4996, 0.5, ".2f", "0.4996"),
+        (0.5004, 0.5, ".0%", "50.04%"),
+        (0.5, 0.5, ".2f", "0.50"),
+        (-0.5, 0.5, "+.2f", "-0.50"),
+        (1e-12, 0.0, "+.1%", "+0.000000%"),  # no more digits than anybody reads
+    ],
+)
+def test_an_end_has_the_digits_that_tell_it_from_the_bar(low, bar, form, told):
+    assert f"between {told} and " in above(bar, form=form)((None, low, 0.9), "figure")[1]
+
+
+def test_a_lag_is_told_with_what_chance_reaches():
+    rule = BY_ID["reaction_takes_days_to_weeks"].rule
+    told = [rule(ends, "one")[1] for ends in ((0.3, 0.2, 0.4), (0.06, -0.03, 0.15), (0.1, -0.1, 0.3))]
+    assert told == [
+        "the one is 0.30, and chance alone reaches 0.10",
+        "the one is 0.06, and chance alone reaches 0.09: a lagged link, if there is one, is weaker than 0.20",
+        "the one is 0.10, and chance alone reaches 0.20: a weak one can be neither seen nor ruled out",
+    ]
+
+
+def test_a_claim_about_a_window_that_the_study_does_not_have_says_so():
+    study = Study("AAA", "BBB", (), "XNYS", (30, 90), 0.5, (("AAA", "BBB"),))
+    nothing = pl.DataFrame(schema=["session", "value", "is_in", "figure", "lo95", "hi95"])
+    rows = list(judged(lambda _: nothing, study, NAMES, date(2026, 3, 2)))
+    without = {
+        row["claim_id"] for row in rows if row["explanation"] == "the study has no window of 60 sessions"
+    }
+    of_60 = {
+        "strong_60",
+        "above_060_in_risk_on",
+        "persistent_since_2021",
+        "stronger_in_risk_on",
+        "decoupled_later",
+    }
+    assert without == of_60
+    assert {row["verdict"] for row in rows} == {"undecided"}
 
 
 def test_ids_are_unique_and_every_claim_is_in_the_documentation():
@@ -129,9 +176,9 @@ def test_the_documentation_has_the_claims_in_order_with_the_statistics_and_block
 def test_the_documentation_has_the_bar_that_is_used(claim, told):
     digits, percent = re.match(r"([\d.]+)( %)?", told).groups()
     bar, rule = float(digits) / (100 if percent else 1), BY_ID[claim].rule
-    assert rule((bar, bar + 1e-9, bar + 0.1))[0] == "held"
-    assert rule((bar, bar - 1e-9, bar + 0.1))[0] == "undecided"
-    assert rule((bar, bar - 0.1, bar - 1e-9))[0] == "not held"
+    assert rule((bar, bar + 1e-9, bar + 0.1), "figure")[0] == "held"
+    assert rule((bar, bar - 1e-9, bar + 0.1), "figure")[0] == "undecided"
+    assert rule((bar, bar - 0.1, bar - 1e-9), "figure")[0] == "not held"
 
 
 def test_the_documentation_has_the_other_bars_too():
@@ -141,10 +188,13 @@ def test_the_documentation_has_the_other_bars_too():
     assert bars["reaction_takes_days_to_weeks"].endswith("not held if even its upper end is below 0.2")
     assert bars["bitcoin_share_at_publication"] == "within 0.5 of the printed 58.26"
     for claim in ("strong_30", "strong_60", "strong_90"):
-        assert [BY_ID[claim].rule((0.5, low, 0.9))[0] for low in (0.5, 0.51)] == ["undecided", "held"]
-    assert BY_ID["decoupled_later"].rule((0.4, 0.3, 0.49))[0] == "held"
+        assert [BY_ID[claim].rule((0.5, low, 0.9), "figure")[0] for low in (0.5, 0.51)] == [
+            "undecided",
+            "held",
+        ]
+    assert BY_ID["decoupled_later"].rule((0.4, 0.3, 0.49), "figure")[0] == "held"
     reaction = BY_ID["reaction_takes_days_to_weeks"].rule
-    assert [reaction((0.1, -0.1, high))[0] for high in (0.19, 0.2)] == ["not held", "undecided"]
+    assert [reaction((0.1, -0.1, high), "figure")[0] for high in (0.19, 0.2)] == ["not held", "undecided"]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +242,7 @@ def test_no_data_give_no_figure_and_no_verdict(claim):
     empty = series([], []) if claim.statistic else pl.DataFrame(schema=["figure", "lo95", "hi95"])
     figures = measured(claim, empty)
     assert figures == (None, None, None)
-    assert claim.rule(figures)[0] == "undecided"
+    assert claim.rule(figures, claim.unit)[0] == "undecided"
 
 
 def test_the_interval_of_a_mean_lies_round_it_and_repeats():
@@ -268,7 +318,7 @@ def test_every_row_says_its_claim_and_its_verdict_in_whole_sentences(stored: pl.
 def test_a_verdict_follows_from_the_stored_interval(stored: pl.DataFrame) -> None:
     for row in stored.iter_rows(named=True):
         figures = (row["figure"], row["lo95"], row["hi95"])
-        assert BY_ID[row["claim_id"]].rule(figures) == (row["verdict"], row["explanation"])
+        assert BY_ID[row["claim_id"]].rule(figures, row["unit"]) == (row["verdict"], row["explanation"])
 
 
 LOOKS_AHEAD = {"volume_and_breadth_confirm": 10, "breakout_after_quiet": 20, "liquidity_helps": 20}

@@ -76,6 +76,6 @@ def test_shocks_do_not_loosen_a_constant_link(together: bool):
     figures: list[Figures] = [
         measured(claim, answer(claim.claim_id, linked(rng, 0.35, 1900, together))) for _ in range(runs)
     ]
-    verdicts = [claim.rule(figure)[0] for figure in figures]
+    verdicts = [claim.rule(figure, claim.unit)[0] for figure in figures]
     assert verdicts.count("held") <= at_most(runs, 0.025)
     assert np.mean([figure for figure, _, _ in figures]) == pytest.approx(0, abs=0.02)
