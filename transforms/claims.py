@@ -15,7 +15,7 @@ import polars as pl
 
 from schemas import mart
 from schemas.table import polars_schema
-from transforms.bootstrap import difference_intervals, mean_interval
+from transforms.bootstrap import difference_intervals, mean_interval, share_interval
 from transforms.claims_sql import (
     ABOVE_060_IN_RISK_ON,
     BITCOIN_SHARE,
@@ -33,6 +33,7 @@ from transforms.claims_sql import (
 from transforms.study import ARTICLE_DAY, Study
 
 MOST_DIGITS = 6
+INTERVALS = {"mean": mean_interval, "share": share_interval}
 Figures = tuple[float | None, float | None, float | None]
 Verdict = tuple[str, str]
 Rule = Callable[[Figures, str], Verdict]
@@ -49,7 +50,8 @@ class Claim:
         sql: Gives `figure, lo95, hi95` if `statistic` is None, else a series of `session`, `value` and, for
             a difference, `is_in`.
         rule: Verdict and explanation for a figure with its interval and its unit.
-        statistic: None, "mean", or "difference" (mean where `is_in` minus mean elsewhere).
+        statistic: None, "mean", "share" (of sessions, from values of 0 and 1), or "difference" (mean where
+            `is_in` minus mean elsewhere).
         unit: Unit of the figure, in words that follow "the".
         block: Mean length of the bootstrap's blocks, in sessions; not below the overlap of the values.
     """
@@ -161,7 +163,7 @@ CLAIMS: tuple[Claim, ...] = (
         ABOVE_060_IN_RISK_ON,
         above(0.05, form=".0%"),
         "share of risk-on sessions",
-        "mean",
+        "share",
         block=60,
     ),
     Claim(
@@ -170,7 +172,7 @@ CLAIMS: tuple[Claim, ...] = (
         SINCE_2021,
         above(0.5, form=".0%"),
         "share of sessions since 2021",
-        "mean",
+        "share",
         block=120,
     ),
     Claim(
@@ -327,8 +329,8 @@ def measured(claim: Claim, answer: pl.DataFrame) -> Figures:
     values = series["value"].cast(pl.Float64).to_numpy()
     if not len(values):
         return None, None, None
-    if claim.statistic == "mean":
-        return optional(values.mean(), *mean_interval(values, claim.block))
+    if claim.statistic in INTERVALS:
+        return optional(values.mean(), *INTERVALS[claim.statistic](values, claim.block))
     is_in = series["is_in"].to_numpy()
     if is_in.all() or not is_in.any():
         return None, None, None

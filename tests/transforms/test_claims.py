@@ -153,7 +153,7 @@ def test_ids_are_unique_and_every_claim_is_in_the_documentation():
     text = (ROOT / "docs" / "claims.md").read_text()
     assert [claim for claim in BY_ID if f"`{claim}`" not in text] == []
     statistics = {claim.statistic for claim in CLAIMS}
-    assert statistics == {None, "mean", "difference"}
+    assert statistics == {None, "mean", "share", "difference"}
 
 
 def documented() -> list[tuple[str, str, str]]:
