@@ -20,6 +20,7 @@ from transforms.claims_sql import (
     ABOVE_060_IN_RISK_ON,
     BITCOIN_SHARE,
     BREAKOUT_AFTER_QUIET,
+    COINS,
     CONFIRMED_BY_VOLUME_AND_BREADTH,
     LARGEST_LAGGED,
     LIQUIDITY,
@@ -133,14 +134,14 @@ def below(bar: float) -> Rule:
 def near(value: float, tolerance: float, *, form: str = ".2f") -> Rule:
     """The claim is a figure that was printed; it needs a record of that day."""
 
-    def judge(figures: Figures, unit: str) -> Verdict:
+    def judge(figures: Figures, _: str) -> Verdict:
         figure = figures[0]
         if figure is None:
             return (
                 "undecided",
                 f"no snapshot was recorded on {ARTICLE_DAY}, and the providers keep no history",
             )
-        said = f"{figure:{form}} {unit} recorded, {value:{form}} printed"
+        said = f"recorded {figure:{form}}, printed {value:{form}}"
         return ("held" if abs(figure - value) <= tolerance else "not held"), said
 
     return judge
@@ -258,6 +259,13 @@ CLAIMS: tuple[Claim, ...] = (
         BITCOIN_SHARE,
         near(58.26, tolerance=0.5),
         "percent",
+    ),
+    Claim(
+        "coins_at_publication",
+        "The page's header: there were 10,071 coins that day.",
+        COINS,
+        near(10_071, tolerance=100, form=",.0f"),
+        "number of coins",
     ),
 )
 

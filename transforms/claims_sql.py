@@ -136,6 +136,11 @@ WITH held AS (
 SELECT session, 252 * (net_log_return - ln(1 + mean_exposure * (exp(hold_log_return) - 1))) AS value FROM held
 """
 
+COINS = """
+SELECT active_coins::DOUBLE AS figure, NULL::DOUBLE AS lo95, NULL::DOUBLE AS hi95
+FROM mart.market_snapshot WHERE captured_on = DATE '2025-10-08'
+"""
+
 BITCOIN_SHARE = """
 SELECT btc_dominance_pct AS figure, NULL::DOUBLE AS lo95, NULL::DOUBLE AS hi95
 FROM mart.market_snapshot WHERE captured_on = DATE '2025-10-08'

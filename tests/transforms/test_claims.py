@@ -93,6 +93,33 @@ def test_a_printed_figure_is_held_against_the_record_of_its_day(figure, verdict)
     assert ("58.26" in explanation) == (figure is not None)
 
 
+@pytest.mark.parametrize(
+    ("coins", "verdict"), [(9_971, "held"), (10_171, "held"), (9_970, "not held"), (10_172, "not held")]
+)
+def test_the_number_of_coins_is_held_against_the_record_too(coins, verdict):
+    told = BY_ID["coins_at_publication"].rule((coins, None, None), "coins")
+    assert told == (verdict, f"recorded {coins:,}, printed 10,071")
+
+
+@pytest.mark.parametrize(
+    ("claim", "figure"), [("bitcoin_share_at_publication", 58.3), ("coins_at_publication", 10_071)]
+)
+def test_the_header_is_read_off_the_snapshot_of_its_day(claim, figure):
+    snapshots = pl.DataFrame(
+        {
+            "captured_on": [ARTICLE_DAY, date(2026, 3, 2)],
+            "active_coins": [10_071, 19_000],
+            "btc_dominance_pct": [58.3, 57.0],
+        }
+    )
+    with duckdb.connect() as con:
+        con.execute("CREATE SCHEMA mart")
+        con.execute("CREATE TABLE mart.market_snapshot AS FROM snapshots")
+        assert snapshots.height == 2
+        found = con.sql(filled(BY_ID[claim].sql, STUDY, ARTICLE_DAY)).pl()
+    assert measured(BY_ID[claim], found) == (figure, None, None)
+
+
 def test_explanations_say_what_was_measured_its_interval_and_the_bar_in_the_figures_own_form():
     held = above(0.05, form=".0%")((0.2, 0.1, 0.3), "share of days")[1]
     assert held == "the data put the share of days between 10% and 30%, all of it above 5%"
@@ -187,6 +214,7 @@ def test_the_documentation_has_the_other_bars_too():
     assert bars["decoupled_later"] == "below 0.5"
     assert bars["reaction_takes_days_to_weeks"].endswith("not held if even its upper end is below 0.2")
     assert bars["bitcoin_share_at_publication"] == "within 0.5 of the printed 58.26"
+    assert bars["coins_at_publication"] == "within 100 of the printed 10,071"
     for claim in ("strong_30", "strong_60", "strong_90"):
         assert [BY_ID[claim].rule((0.5, low, 0.9), "figure")[0] for low in (0.5, 0.51)] == [
             "undecided",
