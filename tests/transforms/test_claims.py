@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -11,20 +11,15 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from flows import calendars
-from flows.build import compute
 from flows.universe import load
-from schemas import Table, core, mart, raw
+from schemas import mart
 from schemas.mart.decisions import CLAIM_VERDICTS
-from schemas.table import name, polars_schema, validate
-from transforms.bootstrap import difference_intervals
+from schemas.table import name, polars_schema
 from transforms.claims import CLAIMS, above, below, claims, filled, judged, measured, near
-from transforms.rolling import rolling_correlation
 from transforms.study import ARTICLE_DAY, Study
 from warehouse.definitions import views
 from warehouse.publish import DATABASE
 from warehouse.reader import connect
-from warehouse.store import Store
 
 ROOT = Path(__file__).parents[2]
 STUDY = Study("AAA", "BBB", (), "XNYS", (30, 60, 90), 0.5, (("AAA", "BBB"),))
@@ -397,120 +392,7 @@ def test_nothing_after_the_day_is_used(sample_data: Path, stored: pl.DataFrame) 
     assert_frame_equal(made, expected, abs_tol=1e-9)
 
 
-# Universes whose truth is known
-
-
-def prices(rng, r, length):
-    """Levels of two assets whose returns have a correlation of r, and of a volatility index of its own."""
-    common, own, fear = rng.standard_t(6, (3, length)) * 0.01
-    moves = {"BBB": common, "AAA": r * common + np.sqrt(1 - r**2) * own, "VIX": 3 * fear}
-    return {asset: 100 * np.exp(np.cumsum(move)) for asset, move in moves.items()}
-
-
-def synthetic(folder: Path, levels: dict, kinds: dict[str, str]) -> pl.DataFrame:
-    """`mart.claims` of daily prices, made by the build's own transforms and queries."""
-    sessions = calendars.sessions("XNYS", 2020, 2026)
-    length = len(next(iter(levels.values())))
-    traded = sessions.filter(pl.col("session") <= date(2026, 3, 31)).tail(length)
-    last = datetime(2026, 4, 1, tzinfo=UTC)
-    listed = {"calendar": "XNYS", "currency": "USD", "volume_unit": "shares", "price_basis": "raw"}
-    listings = [
-        {
-            "asset": a,
-            "name": a,
-            "kind": kinds[a],
-            **listed,
-            "source": "made up",
-            "symbol": a,
-            "interval": "1d",
-        }
-        | {"rank": 0, "settle_minutes": 30}
-        for a in levels
-    ]
-    bars = pl.concat(
-        traded.select(
-            pl.lit("made up").alias("source"),
-            pl.lit(asset).alias("symbol"),
-            pl.lit("1d").alias("interval"),
-            opened_at="open_at",
-            known_at="close_at",
-            open=pl.Series(level),
-            high=pl.Series(level * 1.01),
-            low=pl.Series(level * 0.99),
-            close=pl.Series(level),
-            adj_close=pl.lit(None, pl.Float64),
-            volume=pl.Series(1000.0 + np.arange(length) % 37),
-            is_known_at_assumed=pl.lit(value=True),
-            load_id=pl.lit("1"),
-        )
-        for asset, level in levels.items()
-    )
-    given = {
-        core.Listings: pl.DataFrame(listings, schema=polars_schema(core.Listings)),
-        core.Panels: pl.DataFrame(schema=polars_schema(core.Panels)),
-        core.Series: pl.DataFrame(schema=polars_schema(core.Series)),
-        core.Sessions: sessions,
-    }
-
-    def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
-        is_bars = model is raw.Bars and not is_revised
-        return bars if is_bars else pl.DataFrame(schema=polars_schema(model))
-
-    made, _ = compute(read, given, STUDY, last)
-    with Store(folder / "warehouse.duckdb") as store:
-        store.replace(made, lambda query: {mart.Claims: claims(query, STUDY, NAMES)})
-        return validate(store.read(mart.Claims), mart.Claims)
-
-
-KINDS = {"AAA": "etf", "BBB": "index", "VIX": "volatility"}
-LENGTH = 1300  # sessions, from the beginning of 2021 on
-
-
-def verdicts(made):
-    return dict(
-        made.filter(pl.col("as_of_session") == pl.col("as_of_session").max())
-        .select("claim_id", "verdict")
-        .rows()
-    )
-
-
-@pytest.mark.slow
-def test_between_independent_series_no_strength_and_hardly_anything_else_is_found(tmp_path: Path) -> None:
-    by_bootstrap = [claim.claim_id for claim in CLAIMS if claim.statistic]
-    held = []
-    for seed in (101, 202, 303):
-        levels = prices(np.random.default_rng(seed), 0.0, LENGTH)
-        found = verdicts(synthetic(tmp_path / str(seed), levels, KINDS))
-        for claim in ("strong_60", "strong_90", "persistent_since_2021", "reaction_takes_days_to_weeks"):
-            assert found[claim] == "not held", claim
-        assert found["strong_30"] != "held"  # 30 returns leave an interval of 0.7, and so may not decide
-        assert found["decoupled_later"] == "held"
-        held += [found[claim] == "held" for claim in by_bootstrap]
-    assert len(held) == 27
-    assert sum(held) <= 4  # each errs upwards in about one universe of thirty
-
-
-def test_a_planted_link_is_found_strong_and_persistent(tmp_path: Path) -> None:
-    made = synthetic(tmp_path, prices(np.random.default_rng(404), 0.85, LENGTH), KINDS)
-    found = verdicts(made)
-    for claim in ("strong_30", "strong_60", "strong_90", "persistent_since_2021", "momentum_agrees"):
-        assert found[claim] == "held", claim
-    assert found["decoupled_later"] == "not held"
-    assert found["reaction_takes_days_to_weeks"] == "not held"  # it is at once, not later
-    sentence = made.filter(claim_id="strong_60")["claim"][0]
-    assert "First Fund" in sentence
-    assert "Second Index" in sentence
-
-
-def test_figures_of_one_claim_do_not_depend_on_how_many_volatility_indices_are_watched(
-    tmp_path: Path,
-) -> None:
-    levels = prices(np.random.default_rng(505), 0.5, LENGTH)
-    alone = synthetic(tmp_path / "alone", levels, KINDS)
-    second = {**levels, "VXN": 5000 * levels["VIX"][::-1]}
-    both = synthetic(tmp_path / "both", second, {**KINDS, "VXN": "volatility"})
-    columns = ["claim_id", "as_of_session", "figure"]
-    assert_frame_equal(both.select(columns), alone.select(columns), abs_tol=1e-9)
+# Days and tables
 
 
 def test_before_the_article_only_the_newest_session_is_judged() -> None:
@@ -528,26 +410,3 @@ def test_without_signals_there_are_no_claims() -> None:
     assert made.is_empty()
     assert made.schema == polars_schema(mart.Claims)
     assert name(mart.Claims) == "mart.claims"
-
-
-def risk_on(benchmark: np.ndarray) -> np.ndarray:
-    """Sessions with the benchmark above its 200-session mean and calmer than in the median of the year."""
-    level = benchmark.cumsum()
-    calm = pl.Series(np.abs(benchmark)).rolling_mean(20)
-    return (
-        (pl.Series(level) > pl.Series(level).rolling_mean(200)) & (calm < calm.rolling_median(252))
-    ).to_numpy()
-
-
-@pytest.mark.slow
-def test_a_link_that_is_not_there_is_seldom_said_to_be_stronger_in_risk_on():
-    random, held, pairs = np.random.default_rng(21), 0, 120
-    for _ in range(pairs):
-        turbulence = np.exp(np.convolve(random.normal(0, 0.25, 1960), np.exp(-np.arange(60) / 15), "valid"))
-        both = random.standard_t(5, (len(turbulence), 2)) * turbulence[:, None] * 0.01
-        r = rolling_correlation(both, np.array([0]), np.array([1]), 60)[:, 0]
-        marks = risk_on(both[:, 1])
-        known = np.flatnonzero(~np.isnan(r) & (np.arange(len(r)) >= 271))
-        block = BY_ID["stronger_in_risk_on"].block
-        held += difference_intervals(r[known], marks[known][:, None].astype(bool), block)[0, 0] > 0
-    assert held <= 0.1 * pairs  # 4 % of 600 when it was measured; 2.5 % would be exact

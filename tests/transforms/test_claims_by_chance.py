@@ -1,17 +1,27 @@
 """Claims where the truth is known: what chance alone is taken for, and whether what was planted is found."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from scipy.stats import binom
 
-from transforms.claims import CLAIMS, Figures, filled, measured
+from flows import calendars
+from flows.build import compute
+from schemas import Table, core, mart, raw
+from schemas.table import polars_schema, validate
+from transforms.bootstrap import difference_intervals
+from transforms.claims import CLAIMS, Figures, claims, filled, measured
+from transforms.rolling import rolling_correlation, rolling_link
 from transforms.study import Study
+from warehouse.store import Store
 
 STUDY = Study("AAA", "BBB", (), "XNYS", (30, 60, 90), 0.5, (("AAA", "BBB"),))
+NAMES = {"AAA": "First Fund", "BBB": "Second Index", "VIX": "Fear"}
 BY_ID = {claim.claim_id: claim for claim in CLAIMS}
 FIRST = date(2019, 1, 1)
 
@@ -19,6 +29,19 @@ FIRST = date(2019, 1, 1)
 def at_most(runs: int, share: float) -> int:
     """Runs of which more would err in one study of a thousand, if each erred with this probability."""
     return int(binom.ppf(0.999, runs, share))
+
+
+def test_independent_series_are_never_strongly_linked_and_mostly_seen_not_to_be():
+    returns = np.random.default_rng(17).standard_t(5, (90, 600)) * 0.01
+    left, right = np.arange(300), np.arange(300, 600)
+    told = {}
+    for window in (30, 60, 90):
+        link, rule = rolling_link(returns, left, right, window), BY_ID[f"strong_{window}"].rule
+        ends = zip(link.r[-1], link.lo95[-1], link.hi95[-1], strict=True)
+        told[window] = [rule(figures, "correlation")[0] for figures in ends]
+    assert [found.count("held") for found in told.values()] == [0, 0, 0]
+    assert told[30].count("not held") > 200  # 30 returns leave an interval of 0.7, so it may not decide
+    assert min(told[window].count("not held") for window in (60, 90)) > 280
 
 
 # Returns alone
@@ -79,3 +102,153 @@ def test_shocks_do_not_loosen_a_constant_link(together: bool):
     verdicts = [claim.rule(figure, claim.unit)[0] for figure in figures]
     assert verdicts.count("held") <= at_most(runs, 0.025)
     assert np.mean([figure for figure, _, _ in figures]) == pytest.approx(0, abs=0.02)
+
+
+# Universes whose truth is known
+
+
+def prices(rng, r, length):
+    """Levels of two assets whose returns have a correlation of r, and of a volatility index of its own."""
+    common, own, fear = rng.standard_t(6, (3, length)) * 0.01
+    moves = {"BBB": common, "AAA": r * common + np.sqrt(1 - r**2) * own, "VIX": 3 * fear}
+    return {asset: 100 * np.exp(np.cumsum(move)) for asset, move in moves.items()}
+
+
+def synthetic(folder: Path, levels: dict, kinds: dict[str, str]) -> pl.DataFrame:
+    """`mart.claims` of daily prices, made by the build's own transforms and queries."""
+    sessions = calendars.sessions("XNYS", 2020, 2026)
+    length = len(next(iter(levels.values())))
+    traded = sessions.filter(pl.col("session") <= date(2026, 3, 31)).tail(length)
+    last = datetime(2026, 4, 1, tzinfo=UTC)
+    listed = {"calendar": "XNYS", "currency": "USD", "volume_unit": "shares", "price_basis": "raw"}
+    listings = [
+        {
+            "asset": a,
+            "name": a,
+            "kind": kinds[a],
+            **listed,
+            "source": "made up",
+            "symbol": a,
+            "interval": "1d",
+        }
+        | {"rank": 0, "settle_minutes": 30}
+        for a in levels
+    ]
+    bars = pl.concat(
+        traded.select(
+            pl.lit("made up").alias("source"),
+            pl.lit(asset).alias("symbol"),
+            pl.lit("1d").alias("interval"),
+            opened_at="open_at",
+            known_at="close_at",
+            open=pl.Series(level),
+            high=pl.Series(level * 1.01),
+            low=pl.Series(level * 0.99),
+            close=pl.Series(level),
+            adj_close=pl.lit(None, pl.Float64),
+            volume=pl.Series(1000.0 + np.arange(length) % 37),
+            is_known_at_assumed=pl.lit(value=True),
+            load_id=pl.lit("1"),
+        )
+        for asset, level in levels.items()
+    )
+    given = {
+        core.Listings: pl.DataFrame(listings, schema=polars_schema(core.Listings)),
+        core.Panels: pl.DataFrame(schema=polars_schema(core.Panels)),
+        core.Series: pl.DataFrame(schema=polars_schema(core.Series)),
+        core.Sessions: sessions,
+    }
+
+    def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
+        is_bars = model is raw.Bars and not is_revised
+        return bars if is_bars else pl.DataFrame(schema=polars_schema(model))
+
+    made, _ = compute(read, given, STUDY, last)
+    with Store(folder / "warehouse.duckdb") as store:
+        store.replace(made, lambda query: {mart.Claims: claims(query, STUDY, NAMES)})
+        return validate(store.read(mart.Claims), mart.Claims)
+
+
+KINDS = {"AAA": "etf", "BBB": "index", "VIX": "volatility"}
+LENGTH = 1300  # sessions, from the beginning of 2021 on
+
+
+def verdicts(made):
+    return dict(
+        made.filter(pl.col("as_of_session") == pl.col("as_of_session").max())
+        .select("claim_id", "verdict")
+        .rows()
+    )
+
+
+@pytest.mark.slow
+def test_between_independent_series_no_strength_and_hardly_anything_else_is_found(tmp_path: Path) -> None:
+    by_bootstrap = [claim.claim_id for claim in CLAIMS if claim.statistic]
+    held = []
+    for seed in (101, 202, 303):
+        levels = prices(np.random.default_rng(seed), 0.0, LENGTH)
+        found = verdicts(synthetic(tmp_path / str(seed), levels, KINDS))
+        for claim in ("strong_60", "strong_90", "persistent_since_2021", "reaction_takes_days_to_weeks"):
+            assert found[claim] == "not held", claim
+        assert found["strong_30"] != "held"  # 30 returns leave an interval of 0.7, and so may not decide
+        assert found["decoupled_later"] == "held"
+        held += [found[claim] == "held" for claim in by_bootstrap]
+    assert len(held) == 27
+    assert sum(held) <= at_most(27, 0.025)
+
+
+def test_a_planted_link_is_found_strong_and_persistent(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, prices(np.random.default_rng(404), 0.85, LENGTH), KINDS)
+    found = verdicts(made)
+    for claim in ("strong_30", "strong_60", "strong_90", "persistent_since_2021", "momentum_agrees"):
+        assert found[claim] == "held", claim
+    assert found["decoupled_later"] == "not held"
+    assert found["reaction_takes_days_to_weeks"] == "not held"  # it is at once, not later
+    sentence = made.filter(claim_id="strong_60")["claim"][0]
+    assert "First Fund" in sentence
+    assert "Second Index" in sentence
+
+
+def test_a_link_of_two_sessions_ago_is_found_late_and_not_strong(tmp_path: Path) -> None:
+    levels = prices(np.random.default_rng(606), 0.6, LENGTH)
+    levels["AAA"] = np.r_[np.full(2, 100.0), levels["AAA"][:-2]]
+    made = synthetic(tmp_path, levels, KINDS)
+    found = verdicts(made)
+    assert found["reaction_takes_days_to_weeks"] == "held"
+    late = made.filter(claim_id="reaction_takes_days_to_weeks").sort("as_of_session")
+    assert late["figure"][-1] == pytest.approx(0.6, abs=0.1)
+    assert [found[f"strong_{window}"] for window in (60, 90)] == ["not held"] * 2
+
+
+def test_figures_of_one_claim_do_not_depend_on_how_many_volatility_indices_are_watched(
+    tmp_path: Path,
+) -> None:
+    levels = prices(np.random.default_rng(505), 0.5, LENGTH)
+    alone = synthetic(tmp_path / "alone", levels, KINDS)
+    second = {**levels, "VXN": 5000 * levels["VIX"][::-1]}
+    both = synthetic(tmp_path / "both", second, {**KINDS, "VXN": "volatility"})
+    columns = ["claim_id", "as_of_session", "figure"]
+    assert_frame_equal(both.select(columns), alone.select(columns), abs_tol=1e-9)
+
+
+def risk_on(benchmark: np.ndarray) -> np.ndarray:
+    """Sessions with the benchmark above its 200-session mean and calmer than in the median of the year."""
+    level = benchmark.cumsum()
+    calm = pl.Series(np.abs(benchmark)).rolling_mean(20)
+    return (
+        (pl.Series(level) > pl.Series(level).rolling_mean(200)) & (calm < calm.rolling_median(252))
+    ).to_numpy()
+
+
+@pytest.mark.slow
+def test_a_link_that_is_not_there_is_seldom_said_to_be_stronger_in_risk_on():
+    random, held, pairs = np.random.default_rng(21), 0, 120
+    for _ in range(pairs):
+        turbulence = np.exp(np.convolve(random.normal(0, 0.25, 1960), np.exp(-np.arange(60) / 15), "valid"))
+        both = random.standard_t(5, (len(turbulence), 2)) * turbulence[:, None] * 0.01
+        r = rolling_correlation(both, np.array([0]), np.array([1]), 60)[:, 0]
+        marks = risk_on(both[:, 1])
+        known = np.flatnonzero(~np.isnan(r) & (np.arange(len(r)) >= 271))
+        block = BY_ID["stronger_in_risk_on"].block
+        held += difference_intervals(r[known], marks[known][:, None].astype(bool), block)[0, 0] > 0
+    assert held <= at_most(pairs, 0.025)  # of 600 it was 4 %

@@ -1,5 +1,6 @@
 """Each condition by hand, true, false and unknown; how they add up, and in which order the states apply."""
 
+from contextlib import closing
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ from schemas import core, mart
 from schemas.table import polars_schema, validate
 from transforms.signals import CONDITIONS, any_within, signals
 from transforms.study import Study
+from warehouse.reader import connect
 
 STUDY = Study("ETH", "RUT", ("SPY",), "XNYS", (30, 60, 90), 0.5, (("ETH", "RUT"),))
 FIRST = date(2024, 1, 1)
@@ -667,6 +669,17 @@ def test_an_asset_that_trades_on_other_days_changes_nothing():
     )
     made = signals(correlations, indicators, pl.concat([closes, abroad]), *others, STUDY).collect()
     assert_frame_equal(made, market.table())
+
+
+def test_the_states_of_the_samples_are_not_degenerate(sample_data):
+    with closing(connect(sample_data)) as con:
+        rows = con.execute(
+            "SELECT state, count(*) FROM mart.signals "
+            "WHERE asset = 'ETH' AND benchmark = 'RUT' GROUP BY state"
+        ).fetchall()
+    counts = dict(rows)
+    assert min(counts[state] for state in ("watch", "risk_off", "neutral")) >= 20
+    assert max(counts.values()) < 0.95 * sum(counts.values())
 
 
 def test_no_correlations_give_an_empty_table():
