@@ -114,19 +114,21 @@ def per_asset(grid: Frame, indicators: Frame, closes: Frame, listings: Frame) ->
 
 
 def breadth_of(breadth: Frame, links: Frame, grid: Frame, study: Study) -> Frame:
-    """Each benchmark's breadth and whether it improves; dated membership before a panel of survivors."""
-    by_basis = [
-        breadth.filter(pl.col("basis") == basis).select("index_id", "session", "share_above_50")
-        for basis in ("constituents", "panel")
-    ]
-    own = grid.join(breadth.select("index_id").unique(), how="cross")
-    for basis in by_basis:
-        own = own.join(basis, on=["index_id", "session"], how="left", suffix="_panel")
-    share = pl.coalesce("share_above_50", "share_above_50_panel")
-    before = share.shift(BREADTH_LAG).over("index_id", order_by="session")
-    judged = own.with_columns(
-        share_above_50=share, breadth=((share > BREADTH_HALF) & (share > before))
-    ).select("index_id", "session", "share_above_50", "breadth")
+    """Each benchmark's breadth and whether it improves; dated membership before a panel of survivors.
+
+    A basis is compared with itself, so that a change from the one to the other is no improvement.
+    """
+    share = pl.col("share_above_50")
+    before = share.shift(BREADTH_LAG).over("index_id", "basis", order_by="session")
+    by_basis = (
+        grid.join(breadth.select("index_id", "basis").unique(), how="cross")
+        .join(breadth, on=["index_id", "basis", "session"], how="left")
+        .with_columns(breadth=(share > BREADTH_HALF) & (share > before))
+        .sort("basis")  # constituents, then panel
+    )
+    judged = by_basis.group_by("index_id", "session").agg(
+        pl.col("share_above_50", "breadth").drop_nulls().first()
+    )
     has_own = pl.col("benchmark").is_in(pl.col("indices"))
     indices = breadth.select(pl.col("index_id").unique().implode().alias("indices"))
     chosen = (

@@ -356,11 +356,17 @@ def test_dated_membership_comes_before_a_panel_of_survivors():
     market = Market()
     market.breadth["RUT", "panel"] = [0.9] * LENGTH
     market.breadth["RUT", "constituents"] = ["no row"] * 25 + [None, 0.6, 0.6, None, 0.1]
-    made = market.table()
-    # against 0.9 of the panel ten sessions ago
-    assert made["breadth"].to_list()[-5:] == [False, False, False, False, False]
+    assert market.table()["breadth"].to_list()[-5:] == [False] * 5
+    market.breadth["RUT", "panel"] = [0.55 + 0.01 * n for n in range(LENGTH)]
+    assert market.table()["breadth"].to_list()[-5:] == [True, True, True, True, False]
+
+
+def test_breadth_is_compared_with_that_of_the_same_basis():
+    market = Market()
     market.breadth["RUT", "panel"] = [0.55] * LENGTH
-    assert market.table()["breadth"].to_list()[-5:] == [False, True, True, False, False]
+    market.breadth["RUT", "constituents"] = ["no row"] * 12 + [0.6 + 0.01 * n for n in range(18)]
+    # 0.6 of the members is no improvement on 0.55 of the survivors; ten sessions later members have a past
+    assert market.table()["breadth"].to_list() == [None] * 10 + [False] * 12 + [True] * 8
 
 
 def test_a_benchmark_without_breadth_of_its_own_is_judged_by_that_of_the_study():
