@@ -98,15 +98,19 @@ FROM mart.signals JOIN ahead USING (session)
 WHERE asset = '{{asset}}' AND benchmark = '{{benchmark}}'
 """
 
+# On any random walk a high is near after a quiet stretch, and so is a low: one is weighed with the other.
 BREAKOUT_AFTER_QUIET = """
 WITH bars AS (
-  SELECT session, close > donchian_high_20 AS is_new_high, rsi_14, bb_bandwidth,
+  SELECT session, rsi_14, bb_bandwidth,
+    close > donchian_high_20 AS is_high, close < donchian_low_20 AS is_low,
     quantile_cont(bb_bandwidth, 0.2) OVER year AS quiet, count(bb_bandwidth) OVER year AS known
   FROM core.closes JOIN mart.indicators_wide USING (asset, convention, session)
   WHERE asset = '{asset}' AND convention = 'session_close' AND session <= DATE '{day}'
   WINDOW year AS (ORDER BY session ROWS BETWEEN 251 PRECEDING AND CURRENT ROW)
 ), ahead AS (
-  SELECT *, max(is_new_high::INTEGER) OVER next AS value, count(is_new_high) OVER next AS days FROM bars
+  SELECT *, count(is_high) OVER next AS days,
+    max(is_high::INTEGER) OVER next - max(is_low::INTEGER) OVER next AS value
+  FROM bars
   WINDOW next AS (ORDER BY session ROWS BETWEEN 1 FOLLOWING AND 20 FOLLOWING)
 )
 SELECT session, value::DOUBLE AS value, bb_bandwidth <= quiet AND rsi_14 BETWEEN 40 AND 60 AS is_in

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
+import talib
 from polars.testing import assert_frame_equal
 from scipy.stats import binom
 
@@ -80,6 +82,64 @@ def test_a_shock_is_followed_by_thirty_sessions_and_is_in_none_of_their_correlat
         kept = returns[n - 29 : n + 1][~is_shock[n - 29 : n + 1]]
         assert value == pytest.approx(np.corrcoef(kept.T)[0, 1], abs=1e-12)
         assert is_in == (not is_shock[max(0, n - 30) : n].any())
+
+
+def breakouts(close: np.ndarray, high: np.ndarray, low: np.ndarray) -> pl.DataFrame:
+    """What the claim about breakouts is judged by, from the indicators of bars of AAA; pandas makes those."""
+    bars = pd.DataFrame({"close": close, "high": high, "low": low})
+    last_20 = bars["close"].rolling(20)
+    wide = pl.DataFrame(
+        {
+            "asset": "AAA",
+            "convention": "session_close",
+            "session": [FIRST + timedelta(n) for n in range(len(close))],
+            "close": close,
+            "donchian_high_20": bars["high"].rolling(20).max().shift(1).to_numpy(),
+            "donchian_low_20": bars["low"].rolling(20).min().shift(1).to_numpy(),
+            "rsi_14": talib.RSI(close, 14),
+            "bb_bandwidth": (4 * last_20.std(ddof=0) / last_20.mean()).to_numpy(),
+        }
+    ).fill_nan(None)
+    with duckdb.connect() as con:
+        con.execute("CREATE SCHEMA core; CREATE SCHEMA mart")
+        con.execute("CREATE TABLE core.closes AS SELECT asset, convention, session, close FROM wide")
+        con.execute("CREATE TABLE mart.indicators_wide AS SELECT * EXCLUDE close FROM wide")
+        last = wide["session"][-1]
+        return con.sql(filled(BY_ID["breakout_after_quiet"].sql, STUDY, last)).pl().sort("session")
+
+
+def walk(rng: np.random.Generator, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Close, high and low of a driftless random walk with clusters of volatility, 8 steps a session."""
+    turbulence = np.exp(np.convolve(rng.normal(0, 0.2, length + 59), np.exp(-np.arange(60) / 15), "valid"))
+    steps = 0.01 * turbulence[:, None] * rng.standard_normal((length, 8))
+    paths = 100 * np.exp(steps.cumsum().reshape(length, 8))
+    return paths[:, -1].copy(), paths.max(axis=1), paths.min(axis=1)
+
+
+def test_a_high_counts_for_a_breakout_and_a_low_against_it():
+    close, high, low = walk(np.random.default_rng(4), 700)
+    found = breakouts(close, high, low)
+    # 252 bandwidths are known from bar 270 on, and 20 sessions lie ahead up to bar 679
+    assert found["session"].to_list() == [FIRST + timedelta(n) for n in range(270, 680)]
+    expected = []
+    for n in range(270, 680):
+        ahead = range(n + 1, n + 21)
+        is_high = any(close[k] > high[k - 20 : k].max() for k in ahead)
+        is_low = any(close[k] < low[k - 20 : k].min() for k in ahead)
+        expected.append(is_high - is_low)
+    assert found["value"].to_list() == expected
+    assert set(expected) == {-1, 0, 1}
+
+
+@pytest.mark.slow
+def test_a_random_walk_does_not_break_out_upwards():
+    rng, runs = np.random.default_rng(44), 60
+    claim = BY_ID["breakout_after_quiet"]
+    figures = [measured(claim, breakouts(*walk(rng, 1500))) for _ in range(runs)]
+    verdicts = [claim.rule(figure, claim.unit)[0] for figure in figures]
+    assert verdicts.count("held") <= at_most(runs, 0.025)
+    means = np.array([figure for figure, _, _ in figures if figure is not None])
+    assert abs(means.mean()) < 3 * means.std() / np.sqrt(len(means))
 
 
 def test_a_correlation_needs_twenty_sessions_that_move_and_are_no_shocks():
