@@ -86,7 +86,9 @@ class Closes(Table):
     """One row per asset, convention and session: the price of that session, how old it was and who served it.
 
     Crypto has study sessions under session_close and every UTC day under utc_day; an exchange-traded asset
-    has its own sessions, the same bar under both. A session without a usable price has no row.
+    has its own sessions, the same bar under both. One whose calendar is not the study's is priced at the
+    close of its own exchange: on the same date, not at the same instant. A session without a usable price
+    has no row.
     """
 
     asset: pl.String

@@ -136,7 +136,15 @@ def without_bitcoin(recorded: Recorded) -> Tables:
     return recorded.tables(assets=WATCHED - {"BTC", "SPY"})
 
 
-PER_ASSET = [core.Closes, core.Returns, mart.Normalized, mart.Correlations, mart.Indicators, mart.Regimes]
+PER_ASSET = [
+    core.Closes,
+    core.Returns,
+    mart.Normalized,
+    mart.Correlations,
+    mart.Indicators,
+    mart.Regimes,
+    mart.Signals,
+]
 
 
 @pytest.mark.parametrize("model", PER_ASSET, ids=name)

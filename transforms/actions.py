@@ -18,9 +18,9 @@ def with_actions(bars: Frame, actions: Frame) -> Frame:
 
     Args:
         bars: Daily bars with `session`, one row per series (asset, source, symbol) and session.
-        actions: `raw.actions`; an action counts at the session that is its ex date.
+        actions: `raw.actions`; an action counts at the first bar from its ex date on.
     """
-    paid = actions.select("source", "symbol", "split_ratio", "dividend", session="ex_on")
+    paid = at_bars(actions, bars)
     split = pl.col("split_ratio").fill_null(1.0)
     so_far = split.cum_prod().over(SERIES, order_by="session")
     is_divided = pl.col("price_basis") == "split_adjusted"
@@ -31,6 +31,24 @@ def with_actions(bars: Frame, actions: Frame) -> Frame:
         .with_columns(pl.col(FIGURES) * pl.col("factor"))
         .with_columns(adj_close=total_return_close().over(SERIES, order_by="session"))
         .drop("split_ratio", "dividend", "factor", "growth")
+    )
+
+
+def at_bars(actions: Frame, bars: Frame) -> Frame:
+    """Splits and dividends of each series by the session of the bar at which they count.
+
+    Where the ex date has no bar, that is the next one; what came before the first bar does not count.
+    """
+    series = ["source", "symbol"]
+    days = bars.select(*series, "session", bar="session").unique()
+    dated = days.with_columns(first=pl.col("bar").min().over(series)).sort("session")
+    return (
+        actions.select(*series, "split_ratio", "dividend", session="ex_on")
+        .sort("session")
+        .join_asof(dated, on="session", by=series, strategy="forward", check_sortedness=False)
+        .filter(pl.col("session") >= pl.col("first"))
+        .group_by(*series, session="bar")
+        .agg(pl.col("split_ratio").fill_null(1.0).product(), pl.col("dividend").fill_null(0.0).sum())
     )
 
 

@@ -1,6 +1,8 @@
 """The stationary bootstrap: intervals for means of series whose neighbours resemble each other."""
 
+import math
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from scipy.special import stdtrit
 FloatArray = NDArray[np.float64]
 DRAWS = 999
 SEED = 1994
+NORMAL = NormalDist().inv_cdf(0.975)
 
 
 @lru_cache(maxsize=16)
@@ -59,6 +62,27 @@ def mean_intervals(values: FloatArray, block: int) -> FloatArray:
     return np.column_stack(
         [np.maximum(mean - half, values.min(axis=0)), np.minimum(mean + half, values.max(axis=0))]
     )
+
+
+def share_interval(values: FloatArray, block: int) -> tuple[float, float]:
+    """95 % interval of a share of sessions, from values of 0 and 1; NaN for fewer than two blocks.
+
+    From the lower of the ends of two intervals to the higher: that of the mean, and Wilson's (1927) for as
+    many independent observations as there are blocks. A resampled rare share is hardly ever larger than the
+    recorded one, and of one that was never seen the bootstrap says that it is impossible.
+    """
+    if len(values) < 2 * block:
+        return np.nan, np.nan
+    ends = (*mean_interval(values, block), *wilson(float(values.mean()), len(values) / block))
+    return min(ends), max(ends)
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share among so many independent observations."""
+    square = NORMAL**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = NORMAL / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: int) -> FloatArray:

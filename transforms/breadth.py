@@ -36,9 +36,9 @@ def breadth(
 
     Members of basis `panel` are the symbols of the source with a bar within the last 20 sessions up to the
     row's, so that one that stops is dropped without knowing that it never comes back. Those of basis
-    `constituents` are the tickers of the newest list on or before the session, with or without bars; before
-    the first list there are no rows. Rows end at the newest session of the calendar for which any source has
-    a daily bar, so that a gap in one source shows as nulls and not as an end.
+    `constituents` are the tickers of the newest list dated before the session, with or without bars; up to
+    the date of the first list there are no rows. Rows end at the newest session of the calendar for which any
+    source has a daily bar, so that a gap in one source shows as nulls and not as an end.
 
     Windows count sessions of the calendar and need bars on 90 % of them. A figure is null where fewer than
     60 % of the members in use have what it needs: a bar and a warm window, or this bar and the one before.
@@ -77,7 +77,7 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
     own = (
         bars.filter(IS_DAILY & (pl.col("source") == panel["source"]))
         .join(grid.lazy(), left_on="opened_at", right_on="open_at")
-        .select("symbol", "at", price=pl.coalesce("adj_close", "close"))  # the adjusted close if there is one
+        .select("symbol", "at", price=price().over("symbol", order_by="at"))
         .collect()
     )
     if panel["basis"] == "constituents":
@@ -91,6 +91,11 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
         .select("session", "members", *figures())
         .with_columns(index_id=pl.lit(panel["index_id"]), basis=pl.lit(panel["basis"]))
     )
+
+
+def price() -> pl.Expr:
+    """A symbol's adjusted closes if its first bar has one, else its closes; never some of each."""
+    return pl.when(pl.col("adj_close").first().is_not_null()).then("adj_close").otherwise("close")
 
 
 def membership(constituents: Frame, index_id: str, days: pl.Series) -> tuple[pl.DataFrame, Flags]:

@@ -5,6 +5,7 @@ bar. It held if the whole 95 % interval does, it did not hold if the whole inter
 data do not decide. Figures come from the published tables, so that a reader can run the same query.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -14,11 +15,12 @@ import polars as pl
 
 from schemas import mart
 from schemas.table import polars_schema
-from transforms.bootstrap import difference_intervals, mean_interval
+from transforms.bootstrap import difference_intervals, mean_interval, share_interval
 from transforms.claims_sql import (
     ABOVE_060_IN_RISK_ON,
     BITCOIN_SHARE,
     BREAKOUT_AFTER_QUIET,
+    COINS,
     CONFIRMED_BY_VOLUME_AND_BREADTH,
     LARGEST_LAGGED,
     LIQUIDITY,
@@ -32,8 +34,10 @@ from transforms.claims_sql import (
 from transforms.study import ARTICLE_DAY, Study
 
 MOST_DIGITS = 6
+INTERVALS = {"mean": mean_interval, "share": share_interval}
 Figures = tuple[float | None, float | None, float | None]
 Verdict = tuple[str, str]
+Rule = Callable[[Figures, str], Verdict]
 Query = Callable[[str], pl.DataFrame]
 
 
@@ -46,86 +50,99 @@ class Claim:
         sentence: The claim in our words; {target} and {benchmark} are filled in.
         sql: Gives `figure, lo95, hi95` if `statistic` is None, else a series of `session`, `value` and, for
             a difference, `is_in`.
-        rule: Verdict and explanation for a figure with its interval.
-        statistic: None, "mean", or "difference" (mean where `is_in` minus mean elsewhere).
-        unit: Unit of the figure.
+        rule: Verdict and explanation for a figure with its interval and its unit.
+        statistic: None, "mean", "share" (of sessions, from values of 0 and 1), or "difference" (mean where
+            `is_in` minus mean elsewhere).
+        unit: Unit of the figure, in words that follow "the".
         block: Mean length of the bootstrap's blocks, in sessions; not below the overlap of the values.
     """
 
     claim_id: str
     sentence: str
     sql: str
-    rule: Callable[[Figures], Verdict]
+    rule: Rule
     unit: str
     statistic: str | None = None
     block: int = 20
 
 
-def above(bar: float, *, form: str = ".2f", negligible: float | None = None) -> Callable[[Figures], Verdict]:
+def above(bar: float, *, form: str = ".2f", negligible: float | None = None) -> Rule:
     """The claim is that the figure is above a bar; it fails below it, or where it would be negligible."""
     floor = bar if negligible is None else negligible
 
-    def judge(figures: Figures) -> Verdict:
+    def judge(figures: Figures, unit: str) -> Verdict:
         _, low, high = figures
         if low is None or high is None:
             return "undecided", "there are not enough data to say"
-        said = f"between {apart(low, bar, form)} and {apart(high, floor, form)}"
+        said = f"{unit} between {apart(low, bar, form)} and {apart(high, floor, form)}"
         if low > bar:
-            return "held", f"the data put it {said}, all of it above {bar:{form}}"
+            return "held", f"the data put the {said}, all of it above {plain(bar, form)}"
         if high < floor:
-            return "not held", f"the data put it {said}, all of it below {floor:{form}}"
-        return "undecided", f"the data allow anything {said}, on both sides of {bar:{form}}"
+            return "not held", f"the data put the {said}, all of it below {plain(floor, form)}"
+        return "undecided", f"the data allow any {said}, on both sides of {plain(bar, form)}"
 
     return judge
 
 
 def apart(value: float, bar: float, form: str) -> str:
-    """A value with as many digits as it takes to tell it from the bar."""
+    """A value with as many digits as it takes to tell it from the bar; -0.0 and +0.0 are one number."""
     digits = int(form[-2])
-    while digits < MOST_DIGITS and f"{value:{form}}" == f"{bar:{form}}" and value != bar:
+    while digits < MOST_DIGITS and value != bar and rounded(value, form) == rounded(bar, form):
         digits += 1
         form = f"{form[:-2]}{digits}{form[-1]}"
     return f"{value:{form}}"
 
 
-def beyond_chance(negligible: float) -> Callable[[Figures], Verdict]:
+def rounded(value: float, form: str) -> float:
+    """The number that a reader sees."""
+    return float(f"{value:{form}}".rstrip("%"))
+
+
+def plain(bar: float, form: str) -> str:
+    """A bar for a reader: no sign and no digits on zero."""
+    return f"{bar:{form}}" if bar else "0"
+
+
+def beyond_chance(negligible: float) -> Rule:
     """The claim is that the largest of many figures is beyond chance; its ends are -+ what chance reaches."""
 
-    def judge(figures: Figures) -> Verdict:
+    def judge(figures: Figures, unit: str) -> Verdict:
         figure, low, high = figures
         if figure is None or low is None or high is None:
             return "undecided", "there are not enough data to say"
-        said = f"the largest is {figure:.2f}, chance alone reaches {figure - low:.2f}"
+        said = f"the {unit} is {figure:.2f}, and chance alone reaches {figure - low:.2f}"
         if low > 0:
             return "held", said
-        return ("not held" if high < negligible else "undecided"), said
+        if high < negligible:
+            return "not held", f"{said}: a lagged link, if there is one, is weaker than {negligible:.2f}"
+        return "undecided", f"{said}: a weak one can be neither seen nor ruled out"
 
     return judge
 
 
-def below(bar: float) -> Callable[[Figures], Verdict]:
+def below(bar: float) -> Rule:
     """The claim is that the figure is below a bar."""
     swap = {"held": "not held", "not held": "held", "undecided": "undecided"}
 
-    def judge(figures: Figures) -> Verdict:
-        verdict, explanation = above(bar)(figures)
+    def judge(figures: Figures, unit: str) -> Verdict:
+        verdict, explanation = above(bar)(figures, unit)
         return swap[verdict], explanation
 
     return judge
 
 
-def near(value: float, tolerance: float) -> Callable[[Figures], Verdict]:
+def near(value: float, tolerance: float, *, form: str = ".2f") -> Rule:
     """The claim is a figure that was printed; it needs a record of that day."""
 
-    def judge(figures: Figures) -> Verdict:
+    def judge(figures: Figures, _: str) -> Verdict:
         figure = figures[0]
         if figure is None:
             return (
                 "undecided",
                 f"no snapshot was recorded on {ARTICLE_DAY}, and the providers keep no history",
             )
-        is_near = abs(figure - value) <= tolerance
-        return ("held" if is_near else "not held"), f"recorded {figure:.2f}, printed {value:.2f}"
+        said = f"recorded {figure:{form}}, printed {value:{form}}"
+        return ("held" if abs(figure - value) <= tolerance else "not held"), said
 
     return judge
 
@@ -147,7 +164,7 @@ CLAIMS: tuple[Claim, ...] = (
         ABOVE_060_IN_RISK_ON,
         above(0.05, form=".0%"),
         "share of risk-on sessions",
-        "mean",
+        "share",
         block=60,
     ),
     Claim(
@@ -156,7 +173,7 @@ CLAIMS: tuple[Claim, ...] = (
         SINCE_2021,
         above(0.5, form=".0%"),
         "share of sessions since 2021",
-        "mean",
+        "share",
         block=120,
     ),
     Claim(
@@ -182,7 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         "MACD and RSI of the two point the same way more often than a coin would.",
         MOMENTUM_AGREES,
         above(0.5, form=".0%"),
-        "share of sessions",
+        "share of signs that agree",
         "mean",
         block=40,
     ),
@@ -197,10 +214,11 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "breakout_after_quiet",
-        "After a quiet stretch with a neutral RSI, a 20-session high follows within 20 sessions more often.",
+        "After a quiet stretch with a neutral RSI, {target} reaches a 20-session high rather than a low in the"
+        " next 20 sessions more often than else.",
         BREAKOUT_AFTER_QUIET,
         above(0.0, form="+.0%"),
-        "difference of frequencies",
+        "difference of frequencies (highs minus lows, after quiet minus otherwise)",
         "difference",
         block=40,
     ),
@@ -218,14 +236,14 @@ CLAIMS: tuple[Claim, ...] = (
         "{target} reacts to {benchmark} with a lag of one session to some weeks.",
         LARGEST_LAGGED,
         beyond_chance(negligible=0.2),
-        "largest correlation at lags 1 to 20, less and plus what chance reaches",
+        "largest correlation at lags 1 to 20",
     ),
     Claim(
         "overlay_pays",
         "Holding more in strength and less in weakness earns more than always holding the average share.",
         OVERLAY,
         above(0.0, form="+.0%"),
-        "log return per year",
+        "difference of log returns per year",
         "mean",
         block=20,
     ),
@@ -242,6 +260,13 @@ CLAIMS: tuple[Claim, ...] = (
         BITCOIN_SHARE,
         near(58.26, tolerance=0.5),
         "percent",
+    ),
+    Claim(
+        "coins_at_publication",
+        "The page's header: there were 10,071 coins that day.",
+        COINS,
+        near(10_071, tolerance=100, form=",.0f"),
+        "number of coins",
     ),
 )
 
@@ -265,7 +290,7 @@ def judged(query: Query, study: Study, names: dict[str, str], day: date) -> Iter
     for claim in CLAIMS:
         sql = filled(claim.sql, study, day)
         figures = measured(claim, query(sql))
-        verdict, explanation = claim.rule(figures)
+        verdict, explanation = without_window(sql, study) or claim.rule(figures, claim.unit)
         yield {
             "claim_id": claim.claim_id,
             "as_of_session": day,
@@ -276,6 +301,14 @@ def judged(query: Query, study: Study, names: dict[str, str], day: date) -> Iter
             "verdict": verdict,
             "explanation": explanation,
         }
+
+
+def without_window(sql: str, study: Study) -> Verdict | None:
+    """The verdict on a query of a rolling window that the study does not have."""
+    asked = re.search(r"window_sessions = (\d+)", sql)
+    if asked is None or int(asked[1]) in study.windows:
+        return None
+    return "undecided", f"the study has no window of {asked[1]} sessions"
 
 
 def filled(sql: str, study: Study, day: date) -> str:
@@ -305,8 +338,8 @@ def measured(claim: Claim, answer: pl.DataFrame) -> Figures:
     values = series["value"].cast(pl.Float64).to_numpy()
     if not len(values):
         return None, None, None
-    if claim.statistic == "mean":
-        return optional(values.mean(), *mean_interval(values, claim.block))
+    if claim.statistic in INTERVALS:
+        return optional(values.mean(), *INTERVALS[claim.statistic](values, claim.block))
     is_in = series["is_in"].to_numpy()
     if is_in.all() or not is_in.any():
         return None, None, None

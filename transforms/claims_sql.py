@@ -54,24 +54,28 @@ WITH {LINK_60}, {RISK_ON}
 SELECT session, r AS value, is_risk_on AS is_in FROM link JOIN phase USING (session)
 """
 
-# A shock of its own: the asset's move is among its largest 2.5 %, the benchmark's below its median.
+# A shock of its own: the asset's move is among its largest 2.5 %, the benchmark's below its median. Alone it
+# lowers any correlation that it is inside of, so it is left out: r is that of the other sessions of the 30.
 LOOSER_AFTER_SHOCKS = """
 WITH moves AS (
-  SELECT session, abs(a.log_return) AS own, abs(b.log_return) AS other
+  SELECT session, a.log_return AS own, b.log_return AS other
   FROM core.returns a JOIN core.returns b USING (convention, session)
   WHERE a.asset = '{asset}' AND b.asset = '{benchmark}' AND convention = 'session_close'
     AND session <= DATE '{day}' AND a.log_return IS NOT NULL AND b.log_return IS NOT NULL
 ), shocks AS (
-  SELECT session, own > quantile_cont(own, 0.975) OVER () AND other < median(other) OVER () AS is_shock
+  SELECT *, abs(own) > quantile_cont(abs(own), 0.975) OVER ()
+    AND abs(other) < median(abs(other)) OVER () AS is_shock
   FROM moves
-), after AS (
-  SELECT session, bool_or(is_shock) OVER month AS is_after FROM shocks
-  WINDOW month AS (ORDER BY session ROWS BETWEEN 29 PRECEDING AND CURRENT ROW)
+), months AS (
+  SELECT session, corr(own, other) FILTER (NOT is_shock) OVER month AS r,
+    bool_or(is_shock) OVER before AS is_after,
+    count(*) OVER month AS sessions, count(*) FILTER (NOT is_shock) OVER month AS kept
+  FROM shocks
+  WINDOW month AS (ORDER BY session ROWS BETWEEN 29 PRECEDING AND CURRENT ROW),
+    before AS (ORDER BY session ROWS BETWEEN 30 PRECEDING AND 1 PRECEDING)
 )
-SELECT session, r AS value, NOT is_after AS is_in
-FROM after JOIN mart.correlations USING (session)
-WHERE asset = '{asset}' AND benchmark = '{benchmark}' AND convention = 'session_close'
-  AND window_sessions = 30 AND r IS NOT NULL
+SELECT session, r AS value, NOT is_after AS is_in FROM months
+WHERE sessions = 30 AND kept >= 20 AND isfinite(r)
 """
 
 MOMENTUM_AGREES = """
@@ -94,15 +98,19 @@ FROM mart.signals JOIN ahead USING (session)
 WHERE asset = '{{asset}}' AND benchmark = '{{benchmark}}'
 """
 
+# On any random walk a high is near after a quiet stretch, and so is a low: one is weighed with the other.
 BREAKOUT_AFTER_QUIET = """
 WITH bars AS (
-  SELECT session, close > donchian_high_20 AS is_new_high, rsi_14, bb_bandwidth,
+  SELECT session, rsi_14, bb_bandwidth,
+    close > donchian_high_20 AS is_high, close < donchian_low_20 AS is_low,
     quantile_cont(bb_bandwidth, 0.2) OVER year AS quiet, count(bb_bandwidth) OVER year AS known
   FROM core.closes JOIN mart.indicators_wide USING (asset, convention, session)
   WHERE asset = '{asset}' AND convention = 'session_close' AND session <= DATE '{day}'
   WINDOW year AS (ORDER BY session ROWS BETWEEN 251 PRECEDING AND CURRENT ROW)
 ), ahead AS (
-  SELECT *, max(is_new_high::INTEGER) OVER next AS value, count(is_new_high) OVER next AS days FROM bars
+  SELECT *, count(is_high) OVER next AS days,
+    max(is_high::INTEGER) OVER next - max(is_low::INTEGER) OVER next AS value
+  FROM bars
   WINDOW next AS (ORDER BY session ROWS BETWEEN 1 FOLLOWING AND 20 FOLLOWING)
 )
 SELECT session, value::DOUBLE AS value, bb_bandwidth <= quiet AND rsi_14 BETWEEN 40 AND 60 AS is_in
@@ -130,6 +138,11 @@ WITH held AS (
     AND hold_log_return IS NOT NULL
 )
 SELECT session, 252 * (net_log_return - ln(1 + mean_exposure * (exp(hold_log_return) - 1))) AS value FROM held
+"""
+
+COINS = """
+SELECT active_coins::DOUBLE AS figure, NULL::DOUBLE AS lo95, NULL::DOUBLE AS hi95
+FROM mart.market_snapshot WHERE captured_on = DATE '2025-10-08'
 """
 
 BITCOIN_SHARE = """

@@ -38,7 +38,7 @@ def liquidity(
     sessions: As[Frame, core.Sessions],
     study: Study,
 ) -> As[Frame, mart.Liquidity]:
-    """Net liquidity in million USD, the five parts as z-scores, and their mean where all five are known.
+    """Net liquidity in million USD and its change, the five parts as z-scores, their mean if all are known.
 
     A row per study session from the first to the newest one with a price. Each part is the signed
     expanding-window z-score of the change over 13 weeks, in the series' own unit, positive where looser. Net
@@ -60,7 +60,10 @@ def liquidity(
             (signs.get(level, 1) * expanding_z(pl.col(f"{level}_change"))).alias(part)
             for part, level in PARTS
         )
-        .with_columns(composite=pl.mean_horizontal(parts, ignore_nulls=False))
+        .with_columns(
+            composite=pl.mean_horizontal(parts, ignore_nulls=False),
+            net_liquidity_change_13w_musd=f"{NET_LIQUIDITY}_change",
+        )
         .sort("session")
         .pipe(conform, mart.Liquidity)
     )

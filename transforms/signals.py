@@ -11,6 +11,7 @@ from polars import LazyFrame as Frame
 from schemas import core, mart
 from schemas.table import conform
 from transforms.closes import SESSION_CLOSE
+from transforms.grid import study_sessions
 from transforms.study import Study
 
 PAIR = ["asset", "benchmark"]
@@ -37,6 +38,7 @@ def signals(
     listings: As[Frame, core.Listings],
     breadth: As[Frame, mart.Breadth],
     liquidity: As[Frame, mart.Liquidity],
+    sessions: As[Frame, core.Sessions],
     study: Study,
 ) -> As[Frame, mart.Signals]:
     """One row per pair and session of its rolling correlation; nothing in it looks past the session's close.
@@ -45,7 +47,7 @@ def signals(
     study's benchmark. Where either side has a condition false, it is false, even if the other is unknown.
     """
     links = link(correlations, study)
-    grid = closes.filter(pl.col("convention") == SESSION_CLOSE).select("session").unique()
+    grid = study_sessions(closes, sessions, study).select("session")
     sides = per_asset(grid, indicators, closes, listings)
     return (
         links.join(sides, on=["asset", "session"], how="left")
@@ -77,11 +79,16 @@ def link(correlations: Frame, study: Study) -> Frame:
 
 def per_asset(grid: Frame, indicators: Frame, closes: Frame, listings: Frame) -> Frame:
     """What one side of a pair has to say on every session of the grid: momentum, volume, breakout, trend."""
-    wanted = ["rsi_14", "macd_hist", "bb_bandwidth", "donchian_high_20", "sma_200"]
+    wanted = ["rsi_14", "macd_hist", "donchian_high_20", "sma_200"]
+    own = indicators.filter(pl.col("convention") == SESSION_CLOSE)
     figures = (
-        indicators.filter((pl.col("convention") == SESSION_CLOSE) & pl.col("indicator").is_in(wanted))
+        own.filter(pl.col("indicator").is_in(wanted))
         .group_by("asset", "session")
         .agg(pl.col("value").filter(pl.col("indicator") == name).first().alias(name) for name in wanted)
+    )
+    bandwidths = own.filter((pl.col("indicator") == "bb_bandwidth") & pl.col("value").is_not_null())
+    quiet = bandwidths.select(
+        "asset", "session", quiet=is_quiet(pl.col("value")).over("asset", order_by="session")
     )
     prices = closes.filter(pl.col("convention") == SESSION_CLOSE).select(
         "asset", "session", "close", "volume"
@@ -96,7 +103,7 @@ def per_asset(grid: Frame, indicators: Frame, closes: Frame, listings: Frame) ->
         .join(figures, on=["asset", "session"], how="left")
         .join(lenders, on="asset")
         .join(lent, on=["lender", "session"], how="left")
-        .with_columns(quiet=is_quiet().over("asset", order_by="session"))
+        .join(quiet, on=["asset", "session"], how="left")
         .with_columns(
             rises=rises().over("asset", order_by="session"),
             swells=swells(pl.col("lent")).over("asset", order_by="session"),
@@ -107,19 +114,21 @@ def per_asset(grid: Frame, indicators: Frame, closes: Frame, listings: Frame) ->
 
 
 def breadth_of(breadth: Frame, links: Frame, grid: Frame, study: Study) -> Frame:
-    """Each benchmark's breadth and whether it improves; dated membership before a panel of survivors."""
-    by_basis = [
-        breadth.filter(pl.col("basis") == basis).select("index_id", "session", "share_above_50")
-        for basis in ("constituents", "panel")
-    ]
-    own = grid.join(breadth.select("index_id").unique(), how="cross")
-    for basis in by_basis:
-        own = own.join(basis, on=["index_id", "session"], how="left", suffix="_panel")
-    share = pl.coalesce("share_above_50", "share_above_50_panel")
-    before = share.shift(BREADTH_LAG).over("index_id", order_by="session")
-    judged = own.with_columns(
-        share_above_50=share, breadth=((share > BREADTH_HALF) & (share > before))
-    ).select("index_id", "session", "share_above_50", "breadth")
+    """Each benchmark's breadth and whether it improves; dated membership before a panel of survivors.
+
+    A basis is compared with itself, so that a change from the one to the other is no improvement.
+    """
+    share = pl.col("share_above_50")
+    before = share.shift(BREADTH_LAG).over("index_id", "basis", order_by="session")
+    by_basis = (
+        grid.join(breadth.select("index_id", "basis").unique(), how="cross")
+        .join(breadth, on=["index_id", "basis", "session"], how="left")
+        .with_columns(breadth=(share > BREADTH_HALF) & (share > before))
+        .sort("basis")  # constituents, then panel
+    )
+    judged = by_basis.group_by("index_id", "session").agg(
+        pl.col("share_above_50", "breadth").drop_nulls().first()
+    )
     has_own = pl.col("benchmark").is_in(pl.col("indices"))
     indices = breadth.select(pl.col("index_id").unique().implode().alias("indices"))
     chosen = (
@@ -147,9 +156,8 @@ def direct_mean(values: Expr, n: int) -> Expr:
     return reduce(operator.add, (values.shift(back) for back in range(n))) / n
 
 
-def is_quiet() -> Expr:
-    """Bollinger bandwidth in the lowest quintile of its last 252 sessions."""
-    bandwidth = pl.col("bb_bandwidth")
+def is_quiet(bandwidth: Expr) -> Expr:
+    """Bollinger bandwidth in the lowest quintile of the asset's last 252 bars."""
     return bandwidth <= bandwidth.rolling_quantile(QUIET_QUANTILE, interpolation="linear", window_size=YEAR)
 
 

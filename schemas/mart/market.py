@@ -54,6 +54,9 @@ class Liquidity(Table):
     session: pl.Date
     composite: pl.Float64 = number("Mean of the five parts", "z-score")
     net_liquidity_musd: pl.Float64 = number("WALCL - WTREGEN - 1000 * RRPONTSYD", "million USD")
+    net_liquidity_change_13w_musd: pl.Float64 = number(
+        "Its change against the last session at least 13 weeks before", "million USD"
+    )
     net_liquidity_z: pl.Float64 = number("Part: net liquidity (+)", "z-score")
     nfci_z: pl.Float64 = number("Part: Chicago Fed financial conditions (-)", "z-score")
     hy_spread_z: pl.Float64 = number("Part: high-yield spread (-)", "z-score")

@@ -90,3 +90,21 @@ def test_actions_of_another_symbol_do_not_matter():
     table = made(both, paid((DAYS[1], None, 2.0)))
     assert table.filter(pl.col("asset") == "Y")["close"].to_list() == [10.0, 11.0]
     assert table.filter(pl.col("asset") == "X")["close"].to_list() == [100.0, 100.0]
+
+
+def test_what_falls_on_a_day_without_a_bar_counts_at_the_next_one():
+    gap = bars([100.0, 104.0, 52.0, 51.0]).filter(pl.col("session") != DAYS[1])
+    table = made(gap, paid((DAYS[1], None, 2.0)))
+    assert table["close"].to_list() == [100.0, 104.0, 102.0]
+    table = made(gap, paid((DAYS[1], 2.0, None), (DAYS[2], 1.0, None)))
+    assert np.diff(np.log(table["adj_close"].to_numpy())) == pytest.approx(
+        [np.log((52 + 2 + 1) / 100), np.log(51 / 52)], abs=1e-15
+    )
+
+
+def test_what_was_paid_or_split_before_the_first_bar_or_after_the_last_does_not_count():
+    early, late = date(2025, 3, 1), date(2025, 3, 9)
+    actions = paid((early, 5.0, None), (early, None, 3.0), (late, 5.0, None), (late, None, 2.0))
+    for basis in ("raw", "split_adjusted"):
+        table = made(bars([100.0, 101.0], basis), actions)
+        assert table["close"].to_list() == table["adj_close"].to_list() == [100.0, 101.0]

@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
-from transforms.bootstrap import DRAWS, difference_intervals, draw_counts, mean_interval
+from transforms.bootstrap import (
+    DRAWS,
+    difference_intervals,
+    draw_counts,
+    mean_interval,
+    share_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("length", "block"), [(1, 1), (7, 1), (50, 3), (120, 60), (300, 20), (40, 400)])
@@ -89,6 +96,38 @@ def test_the_interval_of_a_share_stays_between_none_and_all():
     low, high = mean_interval(np.r_[np.zeros(38), 1.0, 1.0], 10)
     assert low == 0
     assert 0.05 < high <= 1
+
+
+@pytest.mark.parametrize(("found", "count"), [(0, 12), (1, 12), (6, 20), (12, 12)])
+def test_wilsons_interval_is_that_of_scipy(found, count):
+    expected = stats.binomtest(found, count).proportion_ci(method="wilson")
+    assert wilson(found / count, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_share_has_the_wider_end_on_either_side():
+    seldom = np.r_[np.zeros(597), np.ones(3)]
+    assert mean_interval(seldom, 60)[1] < 0.02
+    assert share_interval(seldom, 60) == (0, pytest.approx(wilson(0.005, 10)[1]))
+    regular = np.tile([0.0, 1.0], 300)
+    assert share_interval(regular, 60) == pytest.approx(wilson(0.5, 10))
+    clustered = np.r_[np.ones(300), np.zeros(300)]
+    assert share_interval(clustered, 20) == mean_interval(clustered, 20)
+
+
+def test_what_was_never_seen_is_not_impossible():
+    assert share_interval(np.zeros(600), 60) == (0, pytest.approx(1.959964**2 / (10 + 1.959964**2)))
+    assert share_interval(np.ones(600), 60) == (pytest.approx(10 / (10 + 1.959964**2)), 1)
+    assert np.isnan(share_interval(np.zeros(119), 60)).all()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.3])
+def test_the_interval_of_a_share_that_lasts_holds_the_true_one_at_least_nineteen_times_in_twenty(share):
+    rng, runs, stay = np.random.default_rng(27), 150, 0.97
+    shocks = rng.normal(size=(runs, 1700))
+    series = signal.lfilter([np.sqrt(1 - stay**2)], [1, -stay], shocks)[:, 300:] > stats.norm.ppf(1 - share)
+    ends = [share_interval(one.astype(float), 60) for one in series]
+    missed = sum(not low <= share <= high for low, high in ends)
+    assert missed <= stats.binom.ppf(0.999, runs, 0.05)
 
 
 def test_a_constant_has_an_interval_of_no_width():

@@ -161,6 +161,14 @@ def test_adjusted_closes_count_where_delivered():
     assert run(halved, 3, adjusted=adjusted)["advance_decline"].to_list() == [None, 1.0, 2.0]
 
 
+def test_a_symbol_has_adjusted_closes_throughout_or_not_at_all():
+    raw_after = run({"A": [10.0, 11, 5.6]}, 3, adjusted={"A": [5.0, 5.5, None]})
+    # not 5.6 against 5.5: the last session has no price of the kind that the others have
+    assert raw_after["advance_decline"].to_list() == [None, 1.0, None]
+    raw_before = run({"A": [10.0, 11, 5.6]}, 3, adjusted={"A": [None, 5.5, 5.6]})
+    assert raw_before["advance_decline"].to_list() == [None, 1.0, 0.0]
+
+
 def test_withdrawn_hourly_and_foreign_bars_are_no_bars():
     good = make_bars({"A": [1.0, 2, 3]})
     withdrawn = make_bars({"B": [1.0, 2, 3]}).with_columns(close=pl.lit(None, pl.Float64))

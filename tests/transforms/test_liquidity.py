@@ -155,7 +155,10 @@ def test_figures_equal_loops():
     levels = {label: np.array([in_force(rows, label, d) for d in days]) for label in UNITS}
     net = levels["WALCL"] - levels["WTREGEN"] - 1000 * levels["RRPONTSYD"]
     close_to(made["net_liquidity_musd"], net.tolist())
-    expected = {"net_liquidity_z": z_by_loop(changes_by_loop(days, net))}
+    changes = changes_by_loop(days, net)
+    close_to(made["net_liquidity_change_13w_musd"], [None if np.isnan(x) else x for x in changes])
+    assert 0 < made["net_liquidity_change_13w_musd"].null_count() < count / 2
+    expected = {"net_liquidity_z": z_by_loop(changes)}
     for part, label in PARTS.items():
         expected[part] = z_by_loop(changes_by_loop(days, levels[label]), sign=-1)
     for part, values in expected.items():
@@ -180,6 +183,18 @@ def test_net_liquidity_by_hand_whatever_the_units():
         RRPONTSYD="million USD",
     )
     assert swapped["net_liquidity_musd"].to_list() == [4_500_000.0] * 3
+
+
+def test_the_change_is_that_over_thirteen_weeks():
+    weeks = [FIRST + timedelta(days=7 * week) for week in range(-1, 20)]
+    rows = [
+        observation(label, day, value)
+        for label in ("WALCL", "WTREGEN", "RRPONTSYD")
+        for day, value in zip(weeks, [100.0 * n if label == "WALCL" else 0.0 for n in range(21)], strict=True)
+    ]
+    made = run(rows, 80)
+    # 100 a week more on WALCL; from the 66th session on, a Monday, there is one 13 weeks before it
+    assert made["net_liquidity_change_13w_musd"].to_list() == [None] * 65 + [1300.0] * 15
 
 
 def test_an_unknown_unit_is_named():

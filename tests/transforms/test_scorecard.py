@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy.stats import binom
 
 from schemas import mart
 from schemas.mart.decisions import STATES, STRATEGIES
@@ -168,7 +169,7 @@ def persistent(rng, length, stay):
 
 
 @pytest.mark.slow
-def test_states_that_know_nothing_look_better_or_worse_in_about_one_case_of_twenty():
+def test_states_that_know_nothing_look_better_or_worse_in_few_cases_of_a_hundred():
     rng = np.random.default_rng(2024)
     pairs = [f"PAIR{n}" for n in range(110)]
     states = pl.concat([signals(persistent(rng, 900, 5), asset) for asset in pairs])
@@ -176,8 +177,8 @@ def test_states_that_know_nothing_look_better_or_worse_in_about_one_case_of_twen
     made = scorecard(states.lazy(), values.lazy()).collect().drop_nulls("lo95")
     is_alarm = (pl.col("lo95") > 0) | (pl.col("hi95") < 0)
     assert made.height > 1500
-    # nominally 5 %; overlapping returns and the percentile method cost some of it
-    assert made.select(is_alarm.mean()).item() < 0.10
+    # Of 5 states of 110 pairs, 5 in 100 err nominally; the three horizons of a state err together.
+    assert made.select(is_alarm.mean()).item() <= binom.ppf(0.999, 550, 0.05) / 550
 
 
 # The overlay

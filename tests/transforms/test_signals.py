@@ -1,5 +1,6 @@
 """Each condition by hand, true, false and unknown; how they add up, and in which order the states apply."""
 
+from contextlib import closing
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ from schemas import core, mart
 from schemas.table import polars_schema, validate
 from transforms.signals import CONDITIONS, any_within, signals
 from transforms.study import Study
+from warehouse.reader import connect
 
 STUDY = Study("ETH", "RUT", ("SPY",), "XNYS", (30, 60, 90), 0.5, (("ETH", "RUT"),))
 FIRST = date(2024, 1, 1)
@@ -20,7 +22,8 @@ FIGURES = ("rsi_14", "macd_hist", "bb_bandwidth", "donchian_high_20", "sma_200")
 
 
 def day(n):
-    return FIRST + timedelta(n)
+    """Every other day is a session, so that between two of them others may trade."""
+    return FIRST + timedelta(2 * n)
 
 
 class Market:
@@ -76,6 +79,7 @@ class Market:
             for asset, side in self.side.items()
             for name in FIGURES
             for n in range(self.length)
+            if side["close"][n] is not None
         ]
         links = [
             {
@@ -121,6 +125,7 @@ class Market:
             for n, share in enumerate(path)
             if share != "no row"
         ]
+        sessions = [{"calendar": "XNYS", "session": day(n)} for n in range(self.length)]
         liquidity = [{"session": day(n), "composite": value} for n, value in enumerate(self.composite)]
         return [
             self.rows(mart.Correlations, links),
@@ -129,6 +134,7 @@ class Market:
             self.rows(core.Listings, listings),
             self.rows(mart.Breadth, breadth),
             self.rows(mart.Liquidity, liquidity),
+            self.rows(core.Sessions, sessions),
         ]
 
     def table(self, study=STUDY):
@@ -350,11 +356,17 @@ def test_dated_membership_comes_before_a_panel_of_survivors():
     market = Market()
     market.breadth["RUT", "panel"] = [0.9] * LENGTH
     market.breadth["RUT", "constituents"] = ["no row"] * 25 + [None, 0.6, 0.6, None, 0.1]
-    made = market.table()
-    # against 0.9 of the panel ten sessions ago
-    assert made["breadth"].to_list()[-5:] == [False, False, False, False, False]
+    assert market.table()["breadth"].to_list()[-5:] == [False] * 5
+    market.breadth["RUT", "panel"] = [0.55 + 0.01 * n for n in range(LENGTH)]
+    assert market.table()["breadth"].to_list()[-5:] == [True, True, True, True, False]
+
+
+def test_breadth_is_compared_with_that_of_the_same_basis():
+    market = Market()
     market.breadth["RUT", "panel"] = [0.55] * LENGTH
-    assert market.table()["breadth"].to_list()[-5:] == [False, True, True, False, False]
+    market.breadth["RUT", "constituents"] = ["no row"] * 12 + [0.6 + 0.01 * n for n in range(18)]
+    # 0.6 of the members is no improvement on 0.55 of the survivors; ten sessions later members have a past
+    assert market.table()["breadth"].to_list() == [None] * 10 + [False] * 12 + [True] * 8
 
 
 def test_a_benchmark_without_breadth_of_its_own_is_judged_by_that_of_the_study():
@@ -468,6 +480,15 @@ def test_a_missing_price_leaves_the_breakout_unknown_for_five_sessions_unless_th
     assert market.table()["breakout"].to_list()[-8:] == [False, *[None] * 5, False, False]
     side["close"][-5] = 111.0
     assert market.table()["breakout"].to_list()[-8:] == [False, None, None, *[True] * 5]
+
+
+def test_a_missing_price_leaves_what_is_quiet_known_for_the_rest_of_the_year():
+    market = Market(YEAR + 60)
+    market.break_out("ETH")
+    market.side["ETH"]["close"][-40] = None
+    assert market.last()["breakout"] is True
+    market.side["ETH"]["bb_bandwidth"][-2] = 0.2  # widening: nothing in the 20 sessions before is quiet
+    assert market.last()["breakout"] is False
 
 
 @pytest.mark.parametrize(
@@ -644,6 +665,27 @@ def test_the_order_of_rows_does_not_matter_and_pairs_do_not_mix():
     assert_frame_equal(signals(*inputs, STUDY).collect(), whole)
     del market.link["BTC", "RUT"]
     assert_frame_equal(market.table(), whole.filter(asset="ETH"))
+
+
+def test_an_asset_that_trades_on_other_days_changes_nothing():
+    market = shaken()
+    correlations, indicators, closes, *others = market.inputs()
+    abroad = closes.filter(asset="BTC").with_columns(
+        asset=pl.lit("NKY"), session=pl.col("session") + timedelta(1)
+    )
+    made = signals(correlations, indicators, pl.concat([closes, abroad]), *others, STUDY).collect()
+    assert_frame_equal(made, market.table())
+
+
+def test_the_states_of_the_samples_are_not_degenerate(sample_data):
+    with closing(connect(sample_data)) as con:
+        rows = con.execute(
+            "SELECT state, count(*) FROM mart.signals "
+            "WHERE asset = 'ETH' AND benchmark = 'RUT' GROUP BY state"
+        ).fetchall()
+    counts = dict(rows)
+    assert min(counts[state] for state in ("watch", "risk_off", "neutral")) >= 20
+    assert max(counts.values()) < 0.95 * sum(counts.values())
 
 
 def test_no_correlations_give_an_empty_table():
