@@ -4,7 +4,6 @@
 makes one landed file of a month's many, `backup` and `restore` copy the landing zone to and from `--place`.
 """
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from flows import universe as universes
 from flows.command import exit_code, parser
 from flows.job import Job
 from flows.lakes import lake
+from flows.last import last
 from flows.ledger import load_landed
 from flows.lock import one_writer
 from flows.parameters import Seconds
@@ -27,20 +27,8 @@ from warehouse.compact import AGE, compact
 from warehouse.lake import Lake
 from warehouse.landing import LandingError
 from warehouse.place import StoreError
-from warehouse.publish import POINTER
 from warehouse.store import Store
 from warehouse.verify import broken
-
-
-def last_universe(data: Path) -> Path:
-    """The universe file of the newest publication."""
-    pointer = data / "published" / POINTER
-    try:
-        return Path(json.loads(pointer.read_text())["universe"]["path"])
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(
-            f"{pointer}: does not say which universe was used; name it with --universe"
-        ) from error
 
 
 def verify(data: Path) -> int:
@@ -94,7 +82,7 @@ def maintain(
     if found:
         raise LandingError("; ".join(found))
     made = compacted(data, datetime.now(UTC), wait, where)
-    path = last_universe(data)
+    path = last(data).universe
     differing = rebuild_test(Job(universes.load(path), data, universe_path=path, wait=wait, lake=where))
     if differing:
         raise StoreError(f"{data}: a rebuild makes {', '.join(differing)} otherwise; run `make rebuild`")
@@ -116,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def rebuilt(flags: Namespace) -> int:
     """Rebuild, and print the rows per table and where the page is."""
-    path = flags.universe or last_universe(flags.data)
+    path = flags.universe or last(flags.data).universe
     where = lake(flags.warehouse)
     done = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait, lake=where))
     lines = [f"{table:<24}{count:>12,}" for table, count in done.tables.items()]
