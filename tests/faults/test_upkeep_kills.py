@@ -117,8 +117,8 @@ def test_a_backup_or_restore_killed_at_a_step_is_ended_by_the_next(
         done = forks("command", module="flows.maintain", arguments=asked)
         assert done["code"] == 0, done["err"]
         assert files(place) == files(zone) == wanted
-        for landed in [*zone.rglob("*.parquet")][1:] if task == "backup" else ():
-            landed.unlink()
+        for path in [*zone.rglob("*.parquet")][1:] if task == "backup" else ():
+            path.unlink()
     healed = forks.run(folder, NOW + timedelta(days=1))
     assert healed["code"] == 0, healed["err"]
     assert list(zone.rglob(".*")) == []
