@@ -7,7 +7,7 @@
 #   python -m prefect worker start --pool comove --type process
 FROM python:3.11-slim
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false \
-    PREFECT_HOME=/data/prefect COMOVE_DATA=/data
+    PREFECT_HOME=/data/prefect COMOVE_DATA=/data PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30
 WORKDIR /comove
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock

@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= $(or $(COMOVE_DATA),data)
-UNIVERSE ?= universe.toml
+# rebuild and replay take the universe that the data folder was last made with, unless one is given
+GIVEN = $(if $(UNIVERSE),--universe $(UNIVERSE))
 UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
@@ -38,7 +39,7 @@ demo: $(VENV)/.core ## run the whole pipeline on the recorded samples
 	@$(BIN)/python -m flows.refresh --universe samples/universe.toml --data $(DATA)
 
 live: $(VENV)/.core ## run the whole pipeline on live sources
-	@$(BIN)/python -m flows.refresh --universe $(UNIVERSE) --data $(DATA)
+	@$(BIN)/python -m flows.refresh --universe $(or $(UNIVERSE),universe.toml) --data $(DATA)
 
 serve: $(VENV)/.core ## Prefect server, worker and all deployments, on loopback (COMOVE_PORT, default 4200)
 	@$(BIN)/python -m flows.serve
@@ -82,10 +83,10 @@ bench: $(VENV)/.test ## side-by-side benchmarks
 	@$(BIN)/python -m bench
 
 replay: $(VENV)/.core ## what was known then (AS_OF=2025-10-08T21:00Z)
-	@$(BIN)/python -m flows.replay $(AS_OF) --universe $(UNIVERSE) --data $(DATA)
+	@$(BIN)/python -m flows.replay $(AS_OF) $(GIVEN) --data $(DATA)
 
 rebuild: $(VENV)/.core ## throw the warehouse away and rebuild it from the landing zone
-	@$(BIN)/python -m flows.maintain rebuild --data $(DATA)
+	@$(BIN)/python -m flows.maintain rebuild $(GIVEN) --data $(DATA)
 
 verify: $(VENV)/.core ## hash all that was landed and published again, name what is broken
 	@$(BIN)/python -m flows.maintain verify --data $(DATA)

@@ -15,13 +15,14 @@ from flows.runners import Runner
 def observed(job: Job, runner: Runner, *, is_prefect: bool) -> Run:
     """Run, then tell what is new; a run that fails is told too, and raises as it did.
 
-    A replay tells nothing: what it shows was news once. Neither does a run that another one locked out.
+    A replay tells nothing and leaves no artifact, for what it shows was news once; nor does a run that was
+    locked out.
     """
     channels = alerts.channels(has_events=is_prefect)
     with failure_told(job, channels):
         done = run(job, runner)
     troubles = [] if job.as_of else alerts.tell(alerts.facts_of(done), done.job, channels)
-    if is_prefect:
+    if is_prefect and not job.as_of:
         troubles += left_artifacts(done)
     return replace(done, troubles=done.troubles + troubles)
 

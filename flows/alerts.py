@@ -120,8 +120,7 @@ def tell(facts: list[Fact], job: Job, channels: Iterable[Channel], *, is_failure
         Troubles: a channel that could not be reached, in words; it is told again after the next run.
     """
     path = job.data / MEMORY
-    memory: dict[str, Facts] = json.loads(path.read_text()) if path.exists() else {}
-    troubles = []
+    memory, troubles = recalled(path)
     for channel in channels:
         known = memory.get(channel.name, {})
         # a failed run says nothing of the rest, so that stays known; a good one makes the facts anew
@@ -143,6 +142,18 @@ def tell(facts: list[Fact], job: Job, channels: Iterable[Channel], *, is_failure
     except OSError as error:
         troubles.append(f"{path}: cannot remember what was told ({error}); it will be told again")
     return troubles
+
+
+def recalled(path: Path) -> tuple[dict[str, Facts], list[str]]:
+    """What each channel was told, and what is wrong with the file that says so, which is then begun anew."""
+    try:
+        memory = json.loads(path.read_text())
+        return {channel: {**known} for channel, known in memory.items()}, []
+    except FileNotFoundError:
+        return {}, []
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        said = f"{path}: cannot be read ({type(error).__name__}: {error})"
+        return {}, [f"{said}; begun anew, so what holds is told once more and a change may go untold"]
 
 
 def link(job: Job) -> str:

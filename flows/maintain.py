@@ -4,22 +4,24 @@
 makes one landed file of a month's many, `backup` and `restore` copy the landing zone to and from `--place`.
 """
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, get_run_logger
+from prefect.context import FlowRunContext
+from prefect.logging import get_logger
 
 from flows import universe as universes
 from flows.command import exit_code, parser
 from flows.job import Job
 from flows.lakes import lake
+from flows.last import last
 from flows.ledger import load_landed
 from flows.lock import one_writer
-from flows.parameters import Seconds
+from flows.parameters import Place, Seconds
 from flows.rebuild import rebuild, rebuild_test
 from warehouse.backup import backup, restore
 from warehouse.boundary import boundary
@@ -27,20 +29,9 @@ from warehouse.compact import AGE, compact
 from warehouse.lake import Lake
 from warehouse.landing import LandingError
 from warehouse.place import StoreError
-from warehouse.publish import POINTER
+from warehouse.prune import prune
 from warehouse.store import Store
-from warehouse.verify import broken
-
-
-def last_universe(data: Path) -> Path:
-    """The universe file of the newest publication."""
-    pointer = data / "published" / POINTER
-    try:
-        return Path(json.loads(pointer.read_text())["universe"]["path"])
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(
-            f"{pointer}: does not say which universe was used; name it with --universe"
-        ) from error
+from warehouse.verify import broken, broken_landing
 
 
 def verify(data: Path) -> int:
@@ -52,15 +43,20 @@ def verify(data: Path) -> int:
 
 def compacted(data: Path, now: datetime, wait: float = 0.0, where: Lake | None = None) -> list[str]:
     """Compact the landing zone and let the warehouse know; returns the new files."""
-    job_zone, warehouse = data / "landing", where or data / "warehouse.duckdb"
     with one_writer(data, wait):
-        with Store(warehouse) as store:
-            load_landed(store, job_zone)  # only what is loaded may be compacted
-        made = compact(job_zone, now)
-        boundary("compacted-loaded")
-        with Store(warehouse) as store:
-            load_landed(store, job_zone)
-            store.tidy(now - AGE)
+        return compacted_alone(data, now, where)
+
+
+def compacted_alone(data: Path, now: datetime, where: Lake | None) -> list[str]:
+    """The same, once nobody else writes to the folder."""
+    zone, warehouse = data / "landing", where or data / "warehouse.duckdb"
+    with Store(warehouse) as store:
+        load_landed(store, zone)  # only what is loaded may be compacted
+    made = compact(zone, now)
+    boundary("compacted-loaded")
+    with Store(warehouse) as store:
+        load_landed(store, zone)
+        store.tidy(now - AGE)
     return made
 
 
@@ -79,27 +75,36 @@ def restored(place: str, data: Path, wait: float) -> int:
 @flow(name="maintain", persist_result=False)
 def maintain(
     data: Path = Path("data"),
-    backup_to: str | None = None,
+    backup_to: Place | None = None,
     wait: Seconds = 600.0,
     warehouse: str | None = None,
 ) -> dict[str, int]:
-    """Verify every hash, compact the landing zone, try a rebuild, copy what a backup lacks.
+    """Verify the landing zone, copy what a backup lacks, prune, compact, try a rebuild.
 
     Raises:
-        LandingError: if something stored is not as it was written; it is named, and nothing else is done.
+        LandingError: if something landed is not as it was written; it is named, and nothing else is done.
+        StoreError: if a rebuild makes other tables, or the publication is damaged; all the rest is done.
     """
-    where = lake(warehouse)
-    with one_writer(data, wait):  # a run that is publishing would look broken
-        found = list(broken(data))
-    if found:
+    with one_writer(data, wait):
+        return maintained(data, backup_to, datetime.now(UTC), lake(warehouse))
+
+
+def maintained(data: Path, backup_to: str | None, now: datetime, where: Lake | None) -> dict[str, int]:
+    """The upkeep, once nobody else writes to the folder."""
+    if found := list(broken_landing(data)):
         raise LandingError("; ".join(found))
-    made = compacted(data, datetime.now(UTC), wait, where)
-    path = last_universe(data)
-    differing = rebuild_test(Job(universes.load(path), data, universe_path=path, wait=wait, lake=where))
-    if differing:
-        raise StoreError(f"{data}: a rebuild makes {', '.join(differing)} otherwise; run `make rebuild`")
-    copied = backed_up(data, backup_to, wait) if backup_to else 0
-    return {"compacted": len(made), "backed_up": copied}
+    copied = backup(data / "landing", backup_to) if backup_to else 0
+    removed = prune(data, now)
+    made = compacted_alone(data, now, where)
+    path = last(data).universe
+    tried = rebuild_test(Job(universes.load(path), data, universe_path=path, lake=where))
+    if tried.skipped:
+        log = get_run_logger() if FlowRunContext.get() else get_logger("comove")
+        log.warning("%s: no rebuild was tried: %s", data, tried.skipped)
+    troubles = [f"{data}: a rebuild makes {table} otherwise; run `make rebuild`" for table in tried.differing]
+    if troubles := [*troubles, *broken(data)]:
+        raise StoreError("; ".join(troubles))
+    return {"backed_up": copied, "replays_removed": len(removed), "compacted": len(made)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def rebuilt(flags: Namespace) -> int:
     """Rebuild, and print the rows per table and where the page is."""
-    path = flags.universe or last_universe(flags.data)
+    path = flags.universe or last(flags.data).universe
     where = lake(flags.warehouse)
     done = rebuild(Job(universes.load(path), flags.data, universe_path=path, wait=flags.wait, lake=where))
     lines = [f"{table:<24}{count:>12,}" for table, count in done.tables.items()]

@@ -34,6 +34,11 @@ def code() -> str:
     return sha256(found, [version(library) for library in LIBRARIES])
 
 
+def basis(universe: str) -> str:
+    """Hash of all that makes tables of rows, for the universe of this fingerprint."""
+    return sha256(code(), universe)
+
+
 def sha256(*parts: Any) -> str:
     """Hex digest of plain values."""
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
@@ -57,7 +62,7 @@ class Memory:
         digest: Callable[[pl.DataFrame], str],
     ) -> None:
         """Forget all that other code or another universe made."""
-        self._basis = sha256(code(), universe)
+        self._basis = basis(universe)
         self._digest = digest
         self._before = {
             row["table_name"]: row for row in stored.filter(basis=self._basis).iter_rows(named=True)

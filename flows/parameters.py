@@ -16,6 +16,7 @@ Day = Annotated[date, Field(json_schema_extra={"pattern": f"^{_DAY}$"})]
 Instant = Annotated[datetime, Field(json_schema_extra={"pattern": f"^{_DAY}T{_TIME}{_ZONE}$"})]
 Seconds = Annotated[float, Field(ge=0)]
 Days = Annotated[int, Field(ge=1)]
+Place = Annotated[str, Field(json_schema_extra={"pattern": "^(?![^/]*://[^/]*@)"})]  # no key in an address
 Kind = Literal["crypto", "exchange", "macro", "events", "snapshot"]
 
 

@@ -13,6 +13,7 @@ from flows.lock import one_writer
 from flows.runners import Runner
 from report.current import current_page
 from warehouse.boundary import boundary
+from warehouse.landing import landed
 from warehouse.publish import Publication, publish
 from warehouse.store import Store
 
@@ -44,7 +45,7 @@ class Run:
 
 
 def run(job: Job, runner: Runner) -> Run:
-    """The whole pipeline; a replay fetches only where nothing was ever loaded.
+    """The whole pipeline; a replay fetches only where nothing was ever landed.
 
     Raises:
         NothingUsableError: if no source of the study's pair answered; the attempts are landed, the warehouse
@@ -57,7 +58,8 @@ def run(job: Job, runner: Runner) -> Run:
 
 def run_alone(job: Job, runner: Runner) -> Run:
     """The steps, once nobody else writes to the folder."""
-    outcomes = [] if job.as_of and job.warehouse.exists() else fetched(job, runner)
+    is_kept = job.warehouse.exists() or any(landed(job.zone))
+    outcomes = [] if job.as_of and is_kept else fetched(job, runner)
     boundary("fetched")
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)

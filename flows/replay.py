@@ -1,6 +1,6 @@
 """What was known then, built beside the live copy, and what was revised since.
 
-`python -m flows.replay 2025-10-08T21:00Z --universe FILE --data DIR`.
+`python -m flows.replay 2025-10-08T21:00Z --data DIR`, with the universe that the folder was last made with.
 """
 
 import sys
@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.command import INSTANT, console, exit_code, instant, parser
+from flows.fetching import NothingUsableError
 from flows.job import Job
+from flows.last import last
 from flows.parameters import Instant, Seconds
 from flows.pipeline import Run, run
 from flows.refresh import job
@@ -40,10 +42,13 @@ def replay(
 
 
 def show(done: Run, page: Console) -> None:
-    """Print the headline of that day, and what was revised since."""
-    study, past, asked = done.job.universe.study, done.job.home, done.job
-    with closing(connect(past)) as con:
-        table = link_table(con.execute(LINK, [study.target, study.benchmark]).fetchall(), done)
+    """Print the headline of that day, and what was revised since.
+
+    Raises:
+        NothingUsableError: if no correlation of the study's pair was known then.
+    """
+    past, asked = done.job.home, done.job
+    table = link_table(links_then(asked), done)
     title, table.title = table.title, None
     page.print(
         Text(f"As known at {asked.as_of:%Y-%m-%d %H:%M} UTC", "bold"), Text(str(title)), table, sep="\n"
@@ -60,6 +65,20 @@ def show(done: Run, page: Console) -> None:
     page.print(Text(f"files:   {past / 'published'}"), soft_wrap=True)
 
 
+def links_then(asked: Job) -> list[tuple[object, ...]]:
+    """The correlations of the study's pair that were known then; there must be one."""
+    study = asked.universe.study
+    with closing(connect(asked.home)) as con:
+        found = con.execute(LINK, [study.target, study.benchmark]).fetchall()
+    if not found:
+        raise NothingUsableError(
+            f"{asked.data}: no correlation of {study.target} and {study.benchmark} was known at "
+            f"{asked.as_of:%Y-%m-%d %H:%M} UTC by {asked.universe_path}; name a later instant, "
+            "or with --universe the file that the folder was made with"
+        )
+    return found
+
+
 def later_revisions(asked: Job) -> list[tuple[object, ...]]:
     """Per series and figure: how many values changed after the instant, as the live copy knows."""
     try:
@@ -73,12 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Replay; the exit codes are those of `flows.refresh`."""
     made = parser("flows.replay", "Build what was known at an instant, beside the live copy.")
     made.add_argument("as_of", type=instant, nargs="?", help=f"an instant, e.g. {INSTANT}")
+    made.set_defaults(universe=None)
     flags = made.parse_args(arguments)
     if not flags.as_of:
         made.error(f"as of when? name an instant: make replay AS_OF={INSTANT}")
 
     def once() -> int:
-        asked = (flags.universe, flags.data, flags.as_of, None, None, flags.wait, None, flags.warehouse)
+        universe = flags.universe or last(flags.data).universe
+        asked = (universe, flags.data, flags.as_of, None, None, flags.wait, None, flags.warehouse)
         show(run(job(*asked), Plain()), console())
         return 0
 

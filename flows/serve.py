@@ -32,7 +32,6 @@ def settings(port: int) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
         # who holds a deployment's only slot must outlive the server, or a run that died with it keeps it
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
@@ -40,9 +39,9 @@ def settings(port: int) -> dict[str, str]:
 
 @contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Prefect command in a process group of its own, which ends with the block."""
+    """A Prefect command in a process group of its own, which ends with the block, or with this process."""
     process = subprocess.Popen(  # noqa: S603 - our own words, no shell
-        [sys.executable, "-m", "prefect", *arguments], cwd=ROOT, start_new_session=True
+        [sys.executable, "-m", "flows.bound", *arguments], cwd=ROOT, start_new_session=True
     )
     try:
         yield process
@@ -89,7 +88,7 @@ def refuse_taken(url: str) -> None:
         httpx.get(f"{url}/health", timeout=2)
     except httpx.HTTPError:
         return
-    raise ServeError(f"{url}: something answers there already; choose another port with COMOVE_PORT")
+    raise ServeError(f"{url}: something answers there already; end it, `make serve` may run twice by mistake")
 
 
 def deploy() -> None:
@@ -107,8 +106,9 @@ def deploy_all() -> None:
     """Work pool, automations and deployments, on the server that `PREFECT_API_URL` names."""
     from flows import server as on_server  # Prefect reads its settings when it is imported
 
-    on_server.prepare()
+    on_server.make_pool()
     deploy()
+    on_server.set_alarms()
     on_server.refuse_unknown_parameters()
 
 

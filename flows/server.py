@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
@@ -28,31 +29,45 @@ from flows.parameters import closed
 
 POOL = "comove"
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 ANY_RUN: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
 HEARTBEAT, ENDS = "prefect.flow-run.heartbeat", ("Completed", "Failed", "Crashed", "Cancelled")
-SILENCE = timedelta(
-    seconds=150
-)  # after which a run counts as dead: five heartbeats, see flows.serve.settings
+SILENCE = timedelta(seconds=150)  # after which a run counts as dead: five heartbeats, see pyproject.toml
 ALARMS = {
     "comove: a run failed": {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
     "comove: a run is late": {"prefect.flow-run.Late"},
 }
 
 
-def prepare() -> None:
-    """The work pool and the automations, each made where it is missing."""
+def make_pool() -> None:
+    """The work pool, where it is missing."""
     with get_client(sync_client=True) as client:
         try:
             client.read_work_pool(POOL)
         except ObjectNotFound:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+
+
+def deployed() -> list[DeploymentResponse]:
+    """The deployments of our work pool; the server may have others."""
+    with get_client(sync_client=True) as client:
+        return client.read_deployments(work_pool_filter=OURS)
+
+
+def set_alarms() -> None:
+    """The automations, for the runs of our deployments alone."""
+    ids = [f"prefect.deployment.{one.id}" for one in deployed()]
+    ours = {"prefect.resource.role": "deployment", "prefect.resource.id": ids}
     for name, events in ALARMS.items():
-        trigger = EventTrigger(expect=events, match=ANY_RUN, posture=Posture.Reactive, threshold=1)
+        trigger = EventTrigger(
+            expect=events, match=ANY_RUN, match_related=ours, posture=Posture.Reactive, threshold=1
+        )
         set_automation(name, trigger, told(name))
     silence = EventTrigger(
         after={HEARTBEAT},
         expect={HEARTBEAT, *(f"prefect.flow-run.{end}" for end in ENDS)},
         match=ANY_RUN,
+        match_related=ours,
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
@@ -99,16 +114,15 @@ def bury() -> None:
     It would keep the deployment's only slot, and with it the next runs from starting.
     """
     died = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)))
-    ours = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
     with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=died, work_pool_filter=ours):
+        for run in client.read_flow_runs(flow_run_filter=died, work_pool_filter=OURS):
             client.set_flow_run_state(run.id, Crashed(message="its worker was gone when comove was started"))
 
 
 def refuse_unknown_parameters() -> None:
-    """Forbid every deployment the parameters that its flow does not name; Prefect would pass them on."""
+    """Forbid our deployments the parameters that their flows do not name; Prefect would pass them on."""
     with get_client(sync_client=True) as client:
-        for one in client.read_deployments():
+        for one in deployed():
             schema = closed(one.parameter_openapi_schema or {})
             client.request(
                 "PATCH",

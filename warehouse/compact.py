@@ -1,21 +1,33 @@
 """One landed file per table, provider and month in place of one per run; not a row is lost on the way.
 
-The compacted file names the files that it replaces, each with its hash. It is written and read back before
-they are deleted; while both are there the old ones do not count, so a kill between any two steps changes
-nothing that a rebuild makes.
+The compacted file names the files that it replaces, each with its hash. It is read back before it gets its
+name, for from then on the old ones do not count, and once more before they are deleted. So neither a kill
+between any two steps nor a file that was written badly changes what a rebuild makes.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from schemas.table import key, name
+from schemas import Table
+from schemas.table import conform, key, name
 from warehouse.boundary import boundary
-from warehouse.landing import COMPACTED, Landed, LandingError, land, landed, read, replaced, sync
+from warehouse.landing import (
+    COMPACTED,
+    Landed,
+    LandingError,
+    is_compacted,
+    land,
+    landed,
+    read,
+    replaced,
+    sync,
+)
 
 AGE = timedelta(days=7)
 Groups = dict[tuple[str, str, str], list[Landed]]  # table, provider, month
@@ -33,12 +45,11 @@ def compact(zone: Path, now: datetime) -> list[str]:
         model = files[0].model
         frame = pl.concat([read(file, zone) for file in files]).sort(key(model))
         replaces = [old for file in files for old in (*replaced(zone / file.path), file.path)]
-        path = land(frame, model, provider, f"{COMPACTED}{month}", zone, replaces)
+        same = partial(refuse_difference, model=model, wanted=frame)
+        path = land(frame, model, provider, f"{COMPACTED}{month}", zone, replaces, same)
         assert path is not None, "a frame makes a file"
-        new = Landed(str(path.relative_to(zone)), model, path.stem.rpartition("-")[2])
-        refuse_difference(read(new, zone), frame, new)
         boundary("compacted")
-        made.append(new.path)
+        made.append(str(path.relative_to(zone)))
     finish_deleting(zone)
     return made
 
@@ -54,22 +65,47 @@ def old_files(zone: Path, now: datetime) -> Groups:
     return {group: files for group, files in groups.items() if len(files) > 1}
 
 
-def refuse_difference(found: pl.DataFrame, wanted: pl.DataFrame, file: Landed) -> None:
-    """Both hold the same rows, each as often."""
+def refuse_difference(path: Path, model: type[Table], wanted: pl.DataFrame) -> None:
+    """A file holds these rows, each as often."""
     try:
-        assert_frame_equal(found, wanted, check_exact=True)
+        assert_frame_equal(conform(pl.scan_parquet(path), model).collect(), wanted, check_exact=True)
     except AssertionError as error:
         raise LandingError(
-            f"{file.path}: {name(file.model)} reads back otherwise than it was written; the old files stay"
+            f"{path}: {name(model)} reads back otherwise than it was written; the old files stay"
         ) from error
 
 
 def finish_deleting(zone: Path) -> None:
-    """Delete the files whose rows a compacted one holds."""
-    for path in list(superseded(zone)):  # one of them may be a compacted file itself
+    """Delete the files whose rows a compacted one holds, once it was seen to hold them.
+
+    Raises:
+        LandingError: if it lacks some of their rows; nothing is deleted.
+    """
+    gone = list(superseded(zone))  # one of them may be a compacted file itself
+    for new in landed(zone) if gone else ():
+        if is_compacted(zone / new.path):
+            named = replaced(zone / new.path)
+            refuse_loss(new, [path for path in gone if str(path.relative_to(zone)) in named], zone)
+    for path in gone:
         path.unlink()
         sync(path.parent)
         boundary("compacted-deleted")
+
+
+def refuse_loss(new: Landed, old: list[Path], zone: Path) -> None:
+    """A compacted file holds every row of these files, each at least as often as they do together."""
+    if not old:
+        return
+    again = {one for path in old if is_compacted(path) for one in replaced(path)}  # rows of those among them
+    files = [Landed(str(path.relative_to(zone)), new.model, path.stem.rpartition("-")[2]) for path in old]
+    wanted = pl.concat([read(file, zone) for file in files if file.path not in again])
+    there, labels = read(new, zone).group_by(pl.all()).len("there"), wanted.columns
+    found = wanted.group_by(pl.all()).len().join(there, on=labels, how="left", nulls_equal=True)
+    if lacking := found.filter(pl.col("there").fill_null(0) < pl.col("len")).height:
+        raise LandingError(
+            f"{zone / new.path}: lacks {lacking} rows of the files that it replaces, so none was deleted; "
+            "move it out of the landing zone, and they count again"
+        )
 
 
 def superseded(zone: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -47,6 +47,7 @@ def land(
     run_id: str,
     zone: Path,
     replaces: Iterable[str] = (),
+    check: Callable[[Path], None] = lambda _: None,
 ) -> Path | None:
     """Write rows as one immutable file: temporary, fsynced, hashed, renamed; returns its path.
 
@@ -57,6 +58,7 @@ def land(
         run_id: The run.
         zone: The landing zone.
         replaces: Files whose rows it holds, by path and so with their hashes; they are part of the file.
+        check: Looks at the temporary file; what it raises keeps the file from getting its name.
 
     Raises:
         LandingError: if the disk refuses; the temporary file is gone and nothing that was landed is touched.
@@ -73,6 +75,7 @@ def land(
         write(chain([first], frames), temporary, marks)
         sync(temporary)
         boundary("landing-written")
+        check(temporary)
         target = folder / f"{run_id}-{sha256(temporary)}.parquet"
         temporary.replace(target)
         for made in (folder, folder.parent, zone):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from fnmatch import fnmatch
 
 import yaml
@@ -46,6 +47,8 @@ def test_it_runs_as_a_user_of_its_own_who_writes_to_the_volume_alone() -> None:
     assert told["COMOVE_DATA"] == "/data"
     assert told["PREFECT_HOME"].startswith("/data/")
     assert told["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["prefect"]
+    assert int(told["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == settings["flows"]["heartbeat_frequency"]
 
 
 def test_packages_are_held_to_their_hashes() -> None:

@@ -8,7 +8,9 @@ import polars as pl
 
 from schemas import BY_NAME
 from schemas.table import columns, key
-from warehouse.landing import landed, read
+from warehouse.landing import landed, read, sha256
+from warehouse.manifest import unsealed
+from warehouse.publish import POINTER
 from warehouse.reader import connect
 from warehouse.verify import broken
 
@@ -38,6 +40,20 @@ def published(data: Path) -> Digests | None:
     if not (data / "published" / "latest.duckdb").exists():
         return None
     with closing(connect(data)) as con:
+        return digests(con)
+
+
+def pointed(data: Path) -> Digests | None:
+    """Digests of the Parquet files that the pointer names, each proved by its hash; None without one."""
+    folder = data / "published"
+    if not (folder / POINTER).exists():
+        return None
+    with duckdb.connect() as con:
+        for table, entry in unsealed(folder / POINTER)["tables"].items():
+            path = folder / entry["path"]
+            assert sha256(path) == entry["sha256"], path
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}")
+            con.execute(f"CREATE VIEW {table} AS FROM '{path}'")
         return digests(con)
 
 

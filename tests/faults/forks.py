@@ -1,8 +1,9 @@
 """A process that imports the pipeline once and forks for every run, so that a crash costs no import.
 
 It reads one JSON request a line and answers each with one line. A request names a task and its values, and
-what the child is to suffer: `env`, `kill_after` (seconds until kill -9), `file_limit` (bytes), `sql` (a
-setting of every warehouse that it opens), `is_unprivileged` (file modes hold for root too).
+what the child is to suffer: `env`, `kill_after` (seconds until kill -9, from the start or when its folder
+holds a file like `kill_from`), `file_limit` (bytes), `sql` (a setting of every warehouse that it opens),
+`is_unprivileged` (file modes hold for root too).
 """
 
 import ctypes
@@ -177,19 +178,9 @@ def started(request: dict[str, Any]) -> tuple[int, IO[bytes], IO[bytes]]:
     return pid, out, err
 
 
-def ended(pid: int, out: IO[bytes], err: IO[bytes], kill_at: float | None, began: float) -> Answer:
+def ended(pid: int, out: IO[bytes], err: IO[bytes], request: Answer, began: float) -> Answer:
     """What became of a child."""
-    while kill_at is not None:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() >= kill_at:
-            os.kill(pid, signal.SIGKILL)
-            kill_at = None
-        time.sleep(0.001)
-    else:
-        status = os.waitpid(pid, 0)[1]
-    code = os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(struck(pid, request, began))
     texts = []
     for file in (out, err):
         file.seek(0)
@@ -199,12 +190,29 @@ def ended(pid: int, out: IO[bytes], err: IO[bytes], kill_at: float | None, began
     return {"code": code, "out": texts[0], "err": texts[1], "seconds": seconds}
 
 
+def struck(pid: int, request: Answer, began: float) -> int:
+    """Wait for a child, and kill it when its time has come; its status."""
+    after, sign = request.get("kill_after"), request.get("kill_from")
+    if after is None:
+        return os.waitpid(pid, 0)[1]
+    kill_at = None if sign else began + after
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        if kill_at is None and any(Path(request["folder"]).glob(sign)):
+            kill_at = time.monotonic() + after
+        if kill_at is not None and time.monotonic() >= kill_at:
+            os.kill(pid, signal.SIGKILL)
+            return os.waitpid(pid, 0)[1]
+        time.sleep(0.0005)
+
+
 def answered(request: dict[str, Any]) -> list[Answer]:
     """Fork as often as asked, and wait for all."""
     began = time.monotonic()
-    kill_at = began + request["kill_after"] if request.get("kill_after") is not None else None
     children = [started(request) for _ in range(request["times"])]
-    return [ended(*one, kill_at, began) for one in children]
+    return [ended(*one, request, began) for one in children]
 
 
 def serve() -> None:

@@ -125,7 +125,10 @@ FILES: dict[str, tuple[str, Make]] = {
 
 SHAPE = "lacks the column"
 UNREADABLE = "cannot be read as"
-OUTCOMES: dict[str, str | tuple[int, int]] = {  # words of the one line, or rows stored and quarantined
+Checks = list[tuple[str, str | None]]  # by name and column, as ops.quarantine says them
+OUTCOMES: dict[
+    str, str | tuple[int, int, Checks]
+] = {  # words of the one line, or rows stored, refused, and why
     "no bytes": "is empty",
     "a header alone": "has no rows for X",
     "one line break": UNREADABLE,
@@ -133,8 +136,8 @@ OUTCOMES: dict[str, str | tuple[int, int]] = {  # words of the one line, or rows
     "every byte value": SHAPE,
     "latin-1 text": "invalid utf-8",
     "UTF-16": SHAPE,
-    "a byte-order mark": (3, 0),
-    "CRLF": (3, 0),
+    "a byte-order mark": (3, 0, []),
+    "CRLF": (3, 0, []),
     "old Mac line ends": "twice; remove one",
     "semicolons": SHAPE,
     "HTML": SHAPE,
@@ -144,10 +147,26 @@ OUTCOMES: dict[str, str | tuple[int, int]] = {  # words of the one line, or rows
     "a header in capitals": SHAPE,
     "a row too long": "found more fields than defined",
     "an open quote": UNREADABLE,
-    "a day of two closes": (2, 2),
-    "SQL for a symbol": (3, 0),
-    "a symbol of a megabyte": (3, 0),
-    "a NUL in a field": (3, 0),
+    "a row cut short": (3, 1, [("has_close", "close")]),
+    "no number": (3, 1, [("is_a_number", "close")]),
+    "a formula": (3, 1, [("is_a_number", "close")]),
+    "a thousands comma": (3, 1, [("is_a_number", "close")]),
+    "NaN": (3, 1, [("finite", "close")]),
+    "infinity": (3, 1, [("finite", "high")]),
+    "1e400": (3, 1, [("finite", "high")]),
+    "a negative price": (3, 1, [("greater_than(0)", "low")]),
+    "a price of zero": (3, 1, [("greater_than(0)", "close"), ("low_is_lowest", None)]),
+    "a negative volume": (3, 1, [("greater_than_or_equal_to(0)", "volume")]),
+    "a high below its low": (3, 1, [("high_is_highest", None), ("low_is_lowest", None)]),
+    "year 9999": (3, 1, [("not_in_the_future", "date")]),
+    "year 0001": (3, 1, [("after_1990", "date")]),
+    "30 February": (3, 1, [("readable_time", "date")]),
+    "a Sunday": (3, 1, [("is_a_session", "date")]),
+    "no date": (3, 1, [("readable_time", "date")]),
+    "a day of two closes": (2, 2, [("no_conflicting_duplicate", None)]),
+    "SQL for a symbol": (3, 0, []),
+    "a symbol of a megabyte": (3, 0, []),
+    "a NUL in a field": (3, 0, []),
     "text in a Parquet name": UNREADABLE,
     "Parquet in a CSV name": SHAPE,
     "a Parquet of no bytes": "is empty",
@@ -159,34 +178,62 @@ OUTCOMES: dict[str, str | tuple[int, int]] = {  # words of the one line, or rows
     "a Parquet of no rows": "has no rows for X",
     "lists for prices": "column close holds List(Float64), not numbers",
     "structs for prices": "column close holds Struct",
-    "text for prices": "3 of 3 rows are bad",
-    "nulls for prices": "3 of 3 rows are bad",
+    "text for prices": "3 of 3 rows are bad (most fail is_a_number)",
+    "nulls for prices": "3 of 3 rows are bad (most fail has_close)",
     "nulls for symbols": "has no rows for X",
     "booleans for prices": "column close holds Boolean, not numbers",
-    "numbers for dates": "3 of 3 rows are bad",
-    "instants far away": "3 of 3 rows are bad",
-    "NaN in a Parquet": (2, 1),
+    "numbers for dates": "3 of 3 rows are bad (most fail readable_time)",
+    "instants far away": "3 of 3 rows are bad (most fail not_in_the_future)",
+    "NaN in a Parquet": (2, 1, [("finite", "close")]),
     "a folder": "is a folder",
     "a folder named Parquet": "is a folder",
     "no file": "No such file",
     "a link to itself": "Too many levels of symbolic links",
     "a link to nowhere": "No such file",
 }
-A_BAD_ROW = (3, 1)  # every other case: the row is quarantined, the rest is stored
+ASSET = """
+[[asset]]
+id = "X"
+name = "X"
+kind = "stock"
+sources = [{{ provider = "files", path = "{path}", symbol = "{symbol}", interval = "1d" }}]
+"""
+PATH = "/etc/passwd\\x00; name a file"
+SYMBOL = "is not allowed; write it as"
+UNIVERSES = {  # what it says, or a block more in a good one, and words of the one line
+    "no bytes": (b"", "[study]: missing; add it"),
+    "random bytes": (bytes(range(256)), "is not TOML"),
+    "a Parquet": (b"PAR1\x00\x00PAR1", "is not TOML"),
+    "HTML": (b"<html></html>", "is not TOML"),
+    "UTF-16": ("[study]".encode("utf-16"), "is not TOML"),
+    "deep nesting": (b"a = " + b"[" * 100_000, "is not TOML"),
+    "a table twice": (b"[study]\n[study]\n", "is not TOML"),
+    "a path outside": (ASSET.format(path="../../../etc/passwd\\u0000", symbol="X").encode(), PATH),
+    "SQL for a symbol": (
+        ASSET.format(path="rut.csv", symbol="'; DROP TABLE raw.bars; --").encode(),
+        SYMBOL,
+    ),
+    "a symbol of a megabyte": (ASSET.format(path="rut.csv", symbol="X" * 1_000_000).encode(), SYMBOL),
+    "a symbol with a line break": (ASSET.format(path="rut.csv", symbol="X\\nfailed: no").encode(), SYMBOL),
+}
 
 
 def table() -> str:
     """The cases and how each ends, for docs/reliability.md."""
     lines = ["| the file is or has | what happens |", "|---|---|"]
-    for case in FILES:
-        end = OUTCOMES.get(case, A_BAD_ROW)
-        told = (
-            f'fails alone: "... {end} ..."'
-            if isinstance(end, str)
-            else f"{end[0]} rows stored, {end[1]} quarantined"
-        )
-        lines.append(f"| {case} | {told} |")
+    lines += [f"| {case} | {told(OUTCOMES[case])} |" for case in FILES]
+    lines += ["", "| the universe file is or has | the line says |", "|---|---|"]
+    lines += [f'| {case} | "... {words} ..." |' for case, (_, words) in UNIVERSES.items()]
     return "\n".join(lines)
+
+
+def told(end: str | tuple[int, int, Checks]) -> str:
+    """How a case ends, in words."""
+    if isinstance(end, str):
+        return f'fails alone: "... {end} ..."'
+    rows, bad, checks = end
+    why = ", ".join(f"`{check}`" + (f" of {column}" if column else "") for check, column in checks)
+    return f"{rows} rows stored, {bad} quarantined" + (f": {why}" if why else "")
 
 
 if __name__ == "__main__":

@@ -11,33 +11,10 @@ from flows.fetching import attempt
 from flows.sources import Request, SourceError
 from flows.universe import UniverseError
 from schemas import raw
-from tests.faults.hostile import A_BAD_ROW, FILES, OUTCOMES, table
+from tests.faults.hostile import FILES, OUTCOMES, UNIVERSES, table
 
 NOW = datetime(2026, 1, 5, 6, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
-ASSET = """
-[[asset]]
-id = "X"
-name = "X"
-kind = "stock"
-sources = [{{ provider = "files", path = "{path}", symbol = "{symbol}", interval = "1d" }}]
-"""
-UNIVERSES = {
-    "no bytes": (b"", "study"),
-    "random bytes": (bytes(range(256)), "is not TOML"),
-    "a Parquet": (b"PAR1\x00\x00PAR1", "is not TOML"),
-    "HTML": (b"<html></html>", "is not TOML"),
-    "UTF-16": ("[study]".encode("utf-16"), "is not TOML"),
-    "deep nesting": (b"a = " + b"[" * 100_000, "is not TOML"),
-    "a table twice": (b"[study]\n[study]\n", "is not TOML"),
-    "a path outside": (ASSET.format(path="../../../etc/passwd\\u0000", symbol="X").encode(), "path"),
-    "SQL for a symbol": (
-        ASSET.format(path="rut.csv", symbol="'; DROP TABLE raw.bars; --").encode(),
-        "symbol",
-    ),
-    "a symbol of a megabyte": (ASSET.format(path="rut.csv", symbol="X" * 1_000_000).encode(), "symbol"),
-    "a symbol with a line break": (ASSET.format(path="rut.csv", symbol="X\\nfailed: no").encode(), "symbol"),
-}
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -57,7 +34,7 @@ def test_a_file(case: str, tmp_path: Path) -> None:
         path=tmp_path / name,
         is_recorded=True,
     )
-    wanted = OUTCOMES.get(case, A_BAD_ROW)
+    wanted = OUTCOMES[case]
     if isinstance(wanted, str):
         with pytest.raises(SourceError) as refused:
             attempt(request, tmp_path)
@@ -68,7 +45,9 @@ def test_a_file(case: str, tmp_path: Path) -> None:
     else:
         part = attempt(request, tmp_path).part
         assert part is not None
-        assert (part.height, part.bad) == wanted
+        refused = part.refused
+        checks = [] if refused is None else refused.select("check_name", "column_name").unique().rows()
+        assert (part.height, part.bad, sorted(checks)) == wanted
 
 
 @pytest.mark.parametrize("case", UNIVERSES)

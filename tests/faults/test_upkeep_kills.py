@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.faults.compare import acknowledged, lost, published, stored, troubles
 from tests.faults.conftest import NOW
 from tests.faults.forks import Forks
+from warehouse.landing import landed, read
 
 OWN = ["rebuilt", "rebuild-log-removed", "rebuild-replaced"]
 SHARED = ["loading", "loaded", "copied", "exported", "database-replaced", "published"]  # with a run
@@ -51,6 +53,50 @@ def test_a_rebuild_killed_at_a_step_is_healed_by_the_next(
     assert troubles(data, wanted) == []
 
 
+STEPS = ["landing-written", "compacted", "compacted-deleted", "compacted-loaded"]
+
+
+def rows(data: Path) -> Counter[tuple[object, ...]]:
+    """Every row of the landing zone with how often it is there."""
+    zone = data / "landing"
+    return Counter(row for file in landed(zone) for row in read(file, zone).iter_rows())
+
+
+def rebuilt(forks: Forks, home: Path, copy: Path) -> list[str]:
+    """What a rebuild makes of a copy of a folder otherwise than the folder's first run did."""
+    wanted, now = stored(home / "data"), NOW + timedelta(days=1, minutes=5)
+    shutil.copytree(home, copy)
+    done = forks("rebuild", folder=copy, now=now)
+    assert done["code"] == 0, done["err"]
+    return troubles(copy / "data", wanted)
+
+
+@pytest.mark.parametrize(
+    "step", ["landed-file", *(pytest.param(step, marks=pytest.mark.slow) for step in STEPS)]
+)
+def test_a_compaction_killed_at_every_visit_of_a_step_loses_nothing(
+    step: str, forks: Forks, undisturbed: dict[str, Path], tmp_path: Path
+) -> None:
+    home, zone = tmp_path / "home", tmp_path / "home" / "data" / "landing"
+    shutil.copytree(undisturbed["revised"], home)
+    wanted, seen, later = rows(home / "data"), [], NOW + timedelta(days=20)
+    while (
+        len(seen) < 2 or seen[-1] != seen[-2]
+    ):  # a step that every compaction comes to first goes no further
+        killed = forks("compact", folder=home, now=later, env={"CRASH_AT": step})
+        if killed["code"] == 0 and seen:
+            break
+        assert killed["code"] == -signal.SIGKILL, killed["err"]
+        assert rows(home / "data") == wanted
+        seen.append(sorted(zone.rglob("*.parquet")))
+        if len(seen) == 1:
+            assert rebuilt(forks, home, tmp_path / "after one kill") == []
+    assert forks("compact", folder=home, now=later)["code"] == 0
+    assert rows(home / "data") == wanted
+    assert len([*zone.rglob("*.parquet")]) == len([*zone.glob("*/*")])  # one a table and provider
+    assert rebuilt(forks, home, tmp_path / "in the end") == []
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """The landed files of a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
@@ -71,8 +117,8 @@ def test_a_backup_or_restore_killed_at_a_step_is_ended_by_the_next(
         done = forks("command", module="flows.maintain", arguments=asked)
         assert done["code"] == 0, done["err"]
         assert files(place) == files(zone) == wanted
-        for landed in [*zone.rglob("*.parquet")][1:] if task == "backup" else ():
-            landed.unlink()
+        for path in [*zone.rglob("*.parquet")][1:] if task == "backup" else ():
+            path.unlink()
     healed = forks.run(folder, NOW + timedelta(days=1))
     assert healed["code"] == 0, healed["err"]
     assert list(zone.rglob(".*")) == []

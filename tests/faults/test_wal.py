@@ -129,6 +129,9 @@ def test_a_checkpoint_that_is_aborted_loses_nothing(
     point: str, forks: Forks, folder: Path, wanted: dict[str, str]
 ) -> None:
     forks.run(folder, DAY, sql=f"SET debug_checkpoint_abort = '{point}'")
+    assert (
+        folder / "data" / "warehouse.duckdb.wal"
+    ).stat().st_size > 1000  # it struck: a whole run leaves none
     healed = forks.run(folder, LATER)
     assert healed["code"] == 0, healed["err"]
     assert troubles(folder / "data", wanted) == []

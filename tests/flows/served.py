@@ -51,6 +51,10 @@ class Served:
                 stderr=subprocess.STDOUT,
             )
         self.wait(lambda: "comove is served at" in self.log, START)
+        self.stop_clocks()
+
+    def stop_clocks(self) -> None:
+        """No deployment runs by its own schedule any more."""
         with self.client() as client:
             for one in client.read_deployments():
                 client.update_deployment(one.id, DeploymentUpdate(schedules=[]))
@@ -83,6 +87,41 @@ class Served:
         """The state in which a run ends."""
         self.wait(lambda: state_of(client, run).is_final(), every=0.5)
         return state_of(client, run)
+
+
+class Split(Served):
+    """Server and worker apart, as the systemd units start them; `process` is the server."""
+
+    def start(self) -> None:
+        """Start the server, deploy, and start the worker."""
+        port = self.env["COMOVE_PORT"]
+        self.process = self.begin("prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
+        serve.wait_for(self.process, self.url)
+        assert self.begin("flows.serve", "deploy").wait(START) == 0, self.log
+        self.stop_clocks()
+        self.start_worker()
+
+    def start_worker(self) -> None:
+        """Start a worker."""
+        self.worker = self.begin("prefect", "worker", "start", "--pool", "comove", "--type", "process")
+
+    def begin(self, *words: str) -> subprocess.Popen[bytes]:
+        """A module as a process in a group of its own."""
+        with (self.folder / "serve.log").open("a") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *words],
+                cwd=ROOT,
+                env={**os.environ, **self.env},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def stop(self) -> int:
+        """End both."""
+        serve.stop(self.worker)
+        serve.stop(self.process)
+        return self.process.wait()
 
 
 def state_of(client: SyncPrefectClient, run: UUID) -> State[Any]:

@@ -77,6 +77,19 @@ def test_each_channel_hears_each_alert_once(job: Job) -> None:
     assert heard == {"a": wanted, "b": wanted}
 
 
+@pytest.mark.parametrize("content", ['{"events": ', "[]", "null", '{"a": 7}', "\xff"])
+def test_a_broken_memory_is_begun_anew_and_named(content: str, job: Job) -> None:
+    heard: list[str] = []
+    channel = Channel("a", lambda alert: heard.append(alert.subject))
+    job.data.mkdir(parents=True)
+    (job.data / alerts.MEMORY).write_text(content, encoding="latin-1")
+    (trouble,) = tell([LINKED, STALE], job, [channel])
+    assert str(job.data / alerts.MEMORY) in trouble
+    assert "begun anew" in trouble
+    assert tell([LINKED, STALE], job, [channel]) == []
+    assert heard == ["comove: stale: RSP"]
+
+
 def test_a_channel_that_fails_is_told_again_and_the_others_are_not(job: Job) -> None:
     heard: list[str] = []
     is_down = True
@@ -207,7 +220,8 @@ def test_a_replay_tells_nothing(job: Job, webhook: Webhook, monkeypatch: pytest.
     done = observed(again(job), Plain(), is_prefect=False)
     webhook.posted.clear()
     monkeypatch.setattr(alerts, "STALE", "SELECT 'RSP', '3 sessions behind'")
-    observed(replace(again(job), as_of=done.job.now), Plain(), is_prefect=False)
+    monkeypatch.setattr(aftermath, "left_artifacts", None)  # of the live copy, in Prefect
+    observed(replace(again(job), as_of=done.job.now), Plain(), is_prefect=True)
     assert webhook.posted == []
 
 

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from flows import maintain, refresh, replay
+from flows.last import last
 from flows.lock import one_writer
 from warehouse import landing
 from warehouse.reader import connect
@@ -322,7 +323,7 @@ def test_a_replay_of_no_instant_is_one_line(capsys: pytest.CaptureFixture[str]) 
 def test_a_rebuild_of_a_folder_names_the_universe_of_its_publication_itself(
     folder: Path, once: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert maintain.last_universe(folder / "data") == once / "universe.toml"
+    assert last(folder / "data").universe == once / "universe.toml"
     assert maintain.main(["rebuild", "--data", str(folder / "data")]) == 0
     assert re.search(r"^raw\.bars +4,539$", capsys.readouterr().out, re.MULTILINE)
 

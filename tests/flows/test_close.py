@@ -1,15 +1,20 @@
 """When today's session is final: holidays, early closes, daylight saving, and the late prices of the VIX."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
+from prefect.runtime import flow_run
 
 from flows import close as closing
 from flows import universe
-from flows.close import final_today
+from flows.close import final_on_day_of
+from flows.fetching import NothingUsableError
+from flows.lock import LockedError
 from flows.universe import Universe
 
 VIX = """
@@ -62,7 +67,7 @@ def at(text: str) -> datetime:
 def test_a_session_is_final_half_an_hour_after_its_close(
     now: str, final: str, load: Callable[[str], Universe]
 ) -> None:
-    assert final_today(load(""), at(now)) == at(final)
+    assert final_on_day_of(load(""), at(now)) == at(final)
 
 
 @pytest.mark.parametrize(
@@ -77,17 +82,21 @@ def test_a_session_is_final_half_an_hour_after_its_close(
     ],
 )
 def test_a_day_without_a_session_has_no_end(now: str, load: Callable[[str], Universe]) -> None:
-    assert final_today(load(""), at(now)) is None
+    assert final_on_day_of(load(""), at(now)) is None
 
 
 def test_the_vix_is_waited_for(load: Callable[[str], Universe]) -> None:
     watched = load(VIX)
-    assert final_today(watched, at("2025-10-08T20:35")) == at("2025-10-08T20:45")
-    assert final_today(watched, at("2025-11-28T18:35")) == at("2025-11-28T18:45")
+    assert final_on_day_of(watched, at("2025-10-08T20:35")) == at("2025-10-08T20:45")
+    assert final_on_day_of(watched, at("2025-11-28T18:35")) == at("2025-11-28T18:45")
 
 
 def test_the_longest_settling_delay_is_waited_for(load: Callable[[str], Universe]) -> None:
-    assert final_today(load(VIX + SLOW), at("2025-10-08T20:35")) == at("2025-10-08T21:30")
+    assert final_on_day_of(load(VIX + SLOW), at("2025-10-08T20:35")) == at("2025-10-08T21:30")
+
+
+ASKED = ((Path("u.toml"), Path("d")), {"wait": 7.0, "warehouse": None})
+Close = Callable[..., tuple[State[Any], list[object]]]
 
 
 class Clock(datetime):
@@ -100,25 +109,61 @@ class Clock(datetime):
         return cls.moment
 
 
+@pytest.fixture
+def close(load: Callable[[str], Universe], monkeypatch: pytest.MonkeyPatch) -> Close:
+    """The flow at an instant, scheduled for another; gives its state, and what it slept and asked for."""
+    monkeypatch.setattr(closing, "datetime", Clock)
+    watched = load("")
+    monkeypatch.setattr(closing.universes, "load", lambda _: watched)
+
+    def run(scheduled: str, now: str, *errors: Exception) -> tuple[State[Any], list[object]]:
+        did, failures = [], list(errors)
+
+        def refresh(*given: object, **named: object) -> None:
+            did.append((given, named))
+            if failures:
+                raise failures.pop(0)
+
+        Clock.moment = at(now)
+        monkeypatch.setattr(closing, "flow_run", SimpleNamespace(scheduled_start_time=at(scheduled)))
+        monkeypatch.setattr(closing.time, "sleep", did.append)
+        monkeypatch.setattr(closing, "refresh", refresh)
+        return closing.close.fn(Path("u.toml"), Path("d"), 7.0), did
+
+    return run
+
+
 @pytest.mark.parametrize(
-    ("now", "waits", "name"),
+    ("scheduled", "now", "name", "did"),
     [
-        ("2025-11-27T21:35", [], "NoSession"),
-        ("2025-10-08T20:20", [600.0], "Completed"),
-        ("2025-10-08T20:35", [0.0], "Completed"),
+        ("2025-11-27T21:35", "2025-11-27T21:35", "NoSession", []),
+        ("2025-10-08T20:20", "2025-10-08T20:20", "Completed", [600.0, ASKED]),
+        ("2025-10-08T20:35", "2025-10-08T20:35", "Completed", [0.0, ASKED]),
+        ("2025-10-10T20:35", "2025-10-11T15:00", "Completed", [0.0, ASKED]),  # Friday's, on Saturday
+        ("2025-10-06T20:35", "2025-10-07T06:00", "Completed", [0.0, ASKED]),  # Monday's, on Tuesday at 2:00
+        ("2025-11-27T21:35", "2025-11-28T15:00", "NoSession", []),  # Thanksgiving's, on the Friday after
     ],
 )
 def test_the_flow_waits_refreshes_and_says_how_it_ended(
-    now: str, waits: list[float], name: str, load: Callable[[str], Universe], monkeypatch: pytest.MonkeyPatch
+    scheduled: str, now: str, name: str, did: list[object], close: Close
 ) -> None:
-    slept: list[float] = []
-    asked: list[object] = []
-    watched = load("")
-    Clock.moment = at(now)
-    monkeypatch.setattr(closing, "datetime", Clock)
-    monkeypatch.setattr(closing.time, "sleep", slept.append)
-    monkeypatch.setattr(closing, "refresh", lambda *given, **named: asked.append((given, named)))
-    monkeypatch.setattr(closing.universes, "load", lambda _: watched)
-    state = closing.close.fn(Path("u.toml"), Path("d"), 7.0)
-    assert (state.type, state.name, slept) == (StateType.COMPLETED, name, waits)
-    assert asked == [((Path("u.toml"), Path("d")), {"wait": 7.0, "warehouse": None})] * len(waits)
+    state, found = close(scheduled, now)
+    assert (state.type, state.name, found) == (StateType.COMPLETED, name, did)
+
+
+DOWN, LOCKED = NothingUsableError("no source of the pair"), LockedError("another run")
+
+
+def test_what_may_heal_is_tried_again(close: Close) -> None:
+    state, did = close("2025-10-08T20:35", "2025-10-08T20:35", DOWN, LOCKED)
+    assert (state.name, did) == ("Completed", [0.0, ASKED, 900.0, ASKED, 900.0, ASKED])
+
+
+@pytest.mark.parametrize("errors", [[DOWN] * 4, [ValueError("a bug")]])
+def test_what_does_not_heal_fails(errors: list[Exception], close: Close) -> None:
+    with pytest.raises(type(errors[0])):
+        close("2025-10-08T20:35", "2025-10-08T20:35", *errors)
+
+
+def test_without_a_schedule_the_day_is_today() -> None:
+    assert abs(datetime.now(UTC) - flow_run.scheduled_start_time) < timedelta(minutes=1)

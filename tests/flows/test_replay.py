@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows import refresh, replay
+from flows import pipeline, refresh, replay
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +59,30 @@ def test_what_was_revised_since_is_named(folder: Path, capsys: pytest.CaptureFix
     assert "Since then revised" in said
     assert "files:rut.csv" in said
     assert "close" in said
+
+
+def test_an_instant_before_all_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder, "2001-01-01T00:00Z") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("comove: ")
+    assert "no correlation of ETH and RUT was known at 2001-01-01 00:00 UTC" in said
+    assert "--universe" in said
+    assert said.count("\n") == 1
+
+
+def test_without_a_universe_it_takes_the_one_that_the_folder_was_made_with(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay.main(["2025-10-08T21:00Z", "--data", str(folder / "data")]) == 0
+    assert "2025-10-08" in capsys.readouterr().out
+    assert replay.main(["2025-10-08T21:00Z", "--data", str(folder / "none")]) == 1
+    assert "name it with --universe" in capsys.readouterr().err
+
+
+def test_it_loads_what_was_landed_and_fetches_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "fetched", None)
+    (folder / "data" / "warehouse.duckdb").unlink()
+    assert call(folder, "2025-10-08T21:00Z") == 0
 
 
 def test_an_offset_is_understood(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

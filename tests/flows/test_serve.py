@@ -1,11 +1,14 @@
 """What `make serve` refuses, and what it deploys."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows import serve
+from flows import serve, server
 from flows.command import ServeError
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +45,10 @@ def test_the_deployments_name_flows_that_are_there_and_the_right_collision_strat
         wanted = "CANCEL_NEW" if "scheduled" in one["tags"] else "ENQUEUE"
         assert one["concurrency_limit"] == {"limit": 1, "collision_strategy": wanted}
         assert bool(one["schedules"]) == ("scheduled" in one["tags"])
+
+
+def test_a_run_is_heard_of_several_times_before_it_counts_as_dead() -> None:
+    asked = "from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as f; print(f.value())"
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, env=bare, capture_output=True, check=True)
+    assert server.SILENCE.seconds > 3 * int(told.stdout)

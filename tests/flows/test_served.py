@@ -88,6 +88,10 @@ def test_everything_is_deployed_and_bad_parameters_make_no_run(client: SyncPrefe
     assert set(names) == {
         one["name"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     }
+    for one in names.values():
+        wanted = "CANCEL_NEW" if "scheduled" in one.tags else "ENQUEUE"
+        assert one.concurrency_options.collision_strategy == wanted
+        assert one.global_concurrency_limit.limit == 1
     before = {run.id for run in client.read_flow_runs()}
     for name, cases in BAD.items():
         for bad in cases:
@@ -127,6 +131,20 @@ def test_a_run_that_nobody_asked_for_publishes(served: Served, client: SyncPrefe
     assert symbols(given["data"]) == ["ETH-USD", "ETHUSDT"]
 
 
+@pytest.mark.parametrize(
+    ("day", "name", "published"), [("2025-10-10", "Completed", True), ("2025-10-11", "NoSession", False)]
+)
+def test_the_run_after_the_close_is_that_of_the_day_for_which_it_was_planned(
+    day: str, name: str, published: bool, served: Served, client: SyncPrefectClient
+) -> None:
+    due = Scheduled(scheduled_time=datetime.fromisoformat(f"{day}T20:35+00:00"))  # long ago
+    given = served.given(f"close-{day}")
+    close = deployment(client, "us-close").id
+    made = client.create_flow_run_from_deployment(close, parameters=given, state=due)
+    assert served.ended(client, made.id).name == name, served.log
+    assert (Path(given["data"]) / "published" / "latest.json").exists() == published
+
+
 def test_failed_and_late_runs_are_told_to_a_webhook(
     served: Served, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, webhook: Webhook
 ) -> None:
@@ -136,7 +154,7 @@ def test_failed_and_late_runs_are_told_to_a_webhook(
     block = CustomWebhookNotificationBlock(name="test", url=webhook.url, json_data=told)
     block.save("test", overwrite=True, _sync=True)  # a browser test before this one may leave a loop running
     monkeypatch.setenv("COMOVE_NOTIFY", "custom-webhook/test")
-    server.prepare()
+    server.set_alarms()
     one = deployment(client, "macro-daily")
     nowhere = {**served.given("failed"), "universe": "/nowhere.toml"}
     failed = client.create_flow_run_from_deployment(one.id, parameters=nowhere)
@@ -177,3 +195,15 @@ def test_after_worker_and_flow_were_killed_the_next_run_publishes_within_six_min
     print(f"published {seconds:.0f} s after the restart")  # noqa: T201
     assert seconds < SIX_MINUTES
     assert symbols(given["data"]) == ["ETH-USD", "ETHUSDT"]
+
+
+def test_what_kills_the_command_ends_server_and_worker_too(served: Served) -> None:
+    started = below(served.process.pid)
+    assert any("worker start" in words(pid) for pid in started)
+    os.kill(served.process.pid, signal.SIGKILL)
+    served.process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in started):
+        assert time.monotonic() < deadline, [words(pid) for pid in started if Path(f"/proc/{pid}").exists()]
+        time.sleep(0.2)
+    served.start()

@@ -1,5 +1,7 @@
 """Backup and restore: every landed file, each proved by its hash."""
 
+import hashlib
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,9 +91,56 @@ def test_a_damaged_backup_is_refused(zone: Path, tmp_path: Path) -> None:
     path = min((tmp_path / "backup").rglob("*.parquet"))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     shutil.rmtree(zone)
-    with pytest.raises(LandingError, match="not those that were landed"):
+    with pytest.raises(LandingError, match=rf"{path.name}: not those that were landed.* other 6 files are"):
         restore(str(tmp_path / "backup"), zone)
-    assert [path for path in zone.rglob("*") if path.is_file()] == []
+    assert len([path for path in zone.rglob("*") if path.is_file()]) == 6  # and all the rest is restored
+    assert not list(zone.rglob(path.name))
+
+
+@pytest.mark.parametrize("label", ["raw.bars/../../evil", "../evil", "raw.bars/files/.evil", "evil"])
+def test_a_backup_cannot_write_what_is_no_landed_file(
+    label: str, zone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, home = tmp_path / "a" / "b" / "backup", tmp_path / "home" / "data" / "landing"
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    evil = f"{label}-{sha256}.parquet"
+    (place / "raw.bars" / "files").mkdir(parents=True)
+    (place / evil).write_bytes(b"x")
+    monkeypatch.setattr(backups, "listed", lambda *_: {evil})  # as a bucket may list it
+    with pytest.raises(LandingError, match=re.escape(evil)):
+        restore(str(place), home)
+    assert list((tmp_path / "home").rglob("*.parquet")) == []
+
+
+def test_what_a_compacted_file_holds_is_not_brought_back(zone: Path, tmp_path: Path) -> None:
+    backup(zone, str(tmp_path / "backup"))
+    compact(zone, NOW)
+    files = sorted(zone.rglob("*.parquet"))
+    assert restore(str(tmp_path / "backup"), zone) == 0
+    assert sorted(zone.rglob("*.parquet")) == files
+
+
+@pytest.mark.parametrize("place", ["s3://KEY:TOPSECRET@bucket/x", "nothing://TOPSECRET@bucket/x"])
+def test_a_key_in_an_address_is_refused_and_not_repeated(
+    place: str, zone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for task in ("backup", "restore"):
+        assert maintain.main([task, "--data", str(zone.parent), "--place", place]) == 1
+    said = capsys.readouterr().err
+    assert "a key in an address is seen by all" in said
+    assert "SECRET@" not in said
+    pattern = maintain.maintain.parameters.properties["backup_to"]["anyOf"][0]["pattern"]
+    assert not re.search(pattern, place)
+    assert all(re.search(pattern, good) for good in ("s3://bucket/x", "../backup", "/a/b@c", "gs://b/x@y"))
+
+
+def test_a_copy_is_durable_before_it_has_its_name(
+    zone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(backups, "sync", lambda path: synced.append(path.suffix))
+    assert backup(zone, str(tmp_path / "backup")) == 7
+    assert synced == [backups.PART, ""] * 7  # the file, and when it has its name the folder
 
 
 def test_a_copy_that_was_cut_short_is_made_again(zone: Path, tmp_path: Path) -> None:

@@ -211,12 +211,32 @@ def test_a_compacted_file_cannot_name_what_lies_elsewhere(old: str, zone: Path) 
     assert precious.read_bytes() == b"mine"
 
 
-def test_what_reads_back_otherwise_is_refused(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = sorted(zone.rglob("2026*.parquet"))
-    monkeypatch.setattr(compaction, "land", lambda frame, *given: land(frame[:-1], *given))
-    with pytest.raises(LandingError, match="reads back otherwise"):
+def test_what_reads_back_otherwise_is_refused_and_takes_nothing_with_it(
+    zone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, files = multiset(zone), sorted(zone.rglob("*.parquet"))
+    with monkeypatch.context() as failing:
+        failing.setattr(compaction, "land", lambda frame, *given: land(frame[:-1], *given))
+        with pytest.raises(LandingError, match="reads back otherwise"):
+            compact(zone, NOW)
+    assert multiset(zone) == before
+    assert sorted(path for path in zone.rglob("*") if path.is_file()) == files
+    compact(zone, NOW + WEEK)
+    assert multiset(zone) == before
+
+
+@pytest.mark.parametrize("is_in_part", [False, True])
+def test_nothing_is_deleted_for_a_compacted_file_that_lacks_rows(is_in_part: bool, zone: Path) -> None:
+    old = [file for file in landed(zone) if run_id("2026-01-05")[:6] in Path(file.path).name]
+    rows = pl.concat([read(file, zone) for file in old])
+    bad = land(rows[1:], raw.Bars, "files", "month=202601", zone, [file.path for file in old])
+    assert bad
+    if is_in_part:
+        (zone / old[-1].path).unlink()  # as by a kill while it deleted
+    with pytest.raises(LandingError, match="lacks 1 rows of the files that it replaces"):
         compact(zone, NOW)
-    assert set(files) <= set(zone.rglob("2026*.parquet"))
+    bad.unlink()
+    assert sum(multiset(zone).values()) == 18 if is_in_part else 21
 
 
 def test_a_warehouse_with_strange_rows_is_refused(zone: Path, tmp_path: Path) -> None:

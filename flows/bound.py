@@ -1,0 +1,16 @@
+"""A Prefect command that ends with the process that started it, even by kill -9: `python -m flows.bound`.
+
+Linux tells it; elsewhere it is ended by whoever started it, or by hand.
+"""
+
+import ctypes
+import runpy
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+if __name__ == "__main__":
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
