@@ -16,6 +16,7 @@ import duckdb
 from warehouse.boundary import boundary
 from warehouse.landing import sha256, sync
 from warehouse.manifest import MANIFEST, Content, SealError, digest, replace_text, sealed, unsealed
+from warehouse.place import literal
 from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
@@ -76,7 +77,7 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
 def copy_database(store: Store, target: Path) -> None:
     """The warehouse's tables, comments and views as a new file in a format that all readers know."""
     source = store.con.execute("SELECT current_database()").fetchall()[0][0]
-    store.con.execute(f"ATTACH {quoted(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
+    store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
     except duckdb.Error as error:
@@ -123,7 +124,7 @@ def export(store: Store, folder: Path, digests: dict[str, str], before: Content,
             "schema_sha256": schema(store, table),
         }
         if not is_linked(path, folder, before.get(table, {}), wanted):
-            store.con.execute(f"COPY {table} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+            store.con.execute(f"COPY {table} TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
             sync(path)
         tables[table] = {"path": f"{target.name}/{path.name}", **wanted, **facts(path)}
     manifest = {**about, "tables": tables}
@@ -194,8 +195,3 @@ def sweep(folder: Path, kept: list[str]) -> None:
             shutil.rmtree(leftover)
         else:
             leftover.unlink()
-
-
-def quoted(path: Path) -> str:
-    """A path as a SQL literal, for statements that take no parameter."""
-    return "'" + str(path).replace("'", "''") + "'"

@@ -49,6 +49,12 @@ def taken() -> Callable[[pl.DataFrame, Request], tuple[Batch, list[tuple[str, st
     return take
 
 
+@pytest.fixture
+def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A folder with the tiny universe and no data."""
+    return tiny_universe(tmp_path / "home").parent
+
+
 @pytest.fixture(scope="session")
 def once(tiny_universe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny universe and the data of one run on 5 January 2026 at 6:00; to be copied."""
