@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ def payload(figure: Figure) -> Markup:
     return Markup(text)  # noqa: S704 - escaped above
 
 
+@cache
 def assets() -> tuple[str, list[str]]:
     """The style sheet, and the scripts in their order: Vega's bundle and ours."""
     import vl_convert  # it takes a second to import; a failed run need not wait for it
@@ -143,6 +145,7 @@ def policy(styles: str, scripts: Iterable[str]) -> str:
     )
 
 
+@cache
 def template() -> Template:
     """The template with the filters that it uses; everything is escaped."""
     environment = Environment(
