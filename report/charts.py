@@ -147,12 +147,12 @@ def today(threshold: float) -> Spec:
 
 
 @cache
-def conventions(threshold: float) -> Spec:
+def conventions(threshold: float, close: str, day: str) -> Spec:
     """The same correlation by two clocks."""
     y = alt.Y("session_close:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    close = line("rows", "session_close", "var(--target)", 1.8).encode(y=y)
-    lines = line("rows", "utc_day", "var(--other)", 1.4) + close
-    tips = {"session_close": "New York close", "utc_day": "midnight UTC"}
+    at_close = line("rows", "session_close", "var(--target)", 1.8).encode(y=y)
+    lines = line("rows", "utc_day", "var(--other)", 1.4) + at_close
+    tips = {"session_close": close, "utc_day": day}
     return spec(lines + rule(threshold), MEDIUM, tips)
 
 

@@ -57,7 +57,7 @@ def page(con: Connection, pointer: Content) -> str:
     window = min(study["windows"], key=lambda length: abs(length - MAIN_WINDOW))
     target, benchmark = study["target"], study["benchmark"]
     known = {target: target, benchmark: benchmark} | names
-    pair = Pair(target, benchmark, known, window, study["threshold"])
+    pair = Pair(target, benchmark, known, window, study["threshold"], study["calendar"])
     shown = list(panels(con, pair))
     styles, scripts = assets()
     return template().render(
