@@ -10,7 +10,7 @@ export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live serve test check format docs lock lock-check bench replay rebuild verify sql explore clean
+.PHONY: help demo live serve test check format docs lock lock-check bench replay rebuild verify sql explore picture clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -97,6 +97,10 @@ sql: $(VENV)/.core ## a read-only SQL shell on the newest publication
 explore: $(VENV)/.explore ## a notebook on the newest publication, on loopback (COMOVE_EXPLORER_PORT, default 2718)
 	@COMOVE_DATA=$(DATA) PYTHONPATH=. MARIMO_SKIP_UPDATE_CHECK=1 DO_NOT_TRACK=1 \
 		$(BIN)/marimo run --host 127.0.0.1 --port $(or $(COMOVE_EXPLORER_PORT),2718) --no-sandbox report/notebook.py
+
+picture: ## draw docs/page.png anew, of the page that make demo left (CHROMIUM, default chromium)
+	@$(or $(CHROMIUM),chromium) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1280,1365 \
+		--virtual-time-budget=5000 --screenshot=$(CURDIR)/docs/page.png file://$(abspath $(DATA))/report/index.html 2>/dev/null
 
 clean: ## remove the environment and the caches, never the data
 	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """The build: every transform in the order that its annotations imply, written in one transaction.
 
-What has not changed is neither made nor written again; `flows.memory` says how that is known.
+What has not changed is neither made nor written again; `flows.build_cache` says how that is known.
 """
 
 import time
@@ -14,8 +14,8 @@ from typing import Any, get_args, get_type_hints
 import polars as pl
 
 from flows import calendars
+from flows.build_cache import BuildCache
 from flows.dictionary import dictionary
-from flows.memory import Memory
 from flows.universe import Universe
 from schemas import TABLES, Table, core, mart, ops
 from schemas.table import REVISED, name
@@ -82,18 +82,18 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
     def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
         return store.revised(model, known_by) if is_revised else store.newest(model, known_by)
 
-    memory = Memory(untouched(store), store.landed(), universe.fingerprint, store.digest)
-    made, seconds = compute(read, given(store, universe), study, as_of or now, memory)
-    of_claims = memory.inputs_of(DERIVED)
+    built = BuildCache(untouched(store), store.landed(), universe.fingerprint, store.digest)
+    made, seconds = compute(read, given(store, universe), study, as_of or now, built)
+    of_claims = built.inputs_of(DERIVED)
 
     def then(query: Query) -> Frames:
         made = claims(query, study, names)
-        memory.learn(mart.Claims, of_claims, made)
-        return {mart.Claims: made, ops.Built: memory.table(now)}
+        built.record(mart.Claims, of_claims, made)
+        return {mart.Claims: made, ops.Built: built.table(now)}
 
     started = time.perf_counter()
-    if memory.recalls(mart.Claims, of_claims):
-        store.replace({**made, ops.Built: memory.table(now)})
+    if built.is_hit(mart.Claims, of_claims):
+        store.replace({**made, ops.Built: built.table(now)})
     else:
         store.replace(made, then)
     return {**seconds, "write": time.perf_counter() - started}
@@ -113,7 +113,7 @@ def compute(
     tables: dict[type[Table], pl.DataFrame],
     study: Study,
     as_of: datetime,
-    memory: Memory | None = None,
+    built: BuildCache | None = None,
 ) -> tuple[dict[type[Table], pl.DataFrame], dict[str, float]]:
     """Run every transform whose inputs have changed.
 
@@ -122,15 +122,15 @@ def compute(
         tables: Tables that no transform makes.
         study: Passed to the transforms that ask for it.
         as_of: Passed to the transforms that ask for an instant.
-        memory: What the stored tables were made of; without it, everything has changed.
+        built: What the stored tables were made of; without it, everything has changed.
 
     Returns:
         Every table that is not raw and not stored as it is already, and the seconds that each took.
     """
-    memory = memory or Memory.blank()
+    built = built or BuildCache.empty()
     parameters: dict[Any, Any] = {Study: study, datetime: as_of}
     known, seconds = dict(tables), {}
-    made = {model: frame for model, frame in tables.items() if memory.learn(model, "", frame)}
+    made = {model: frame for model, frame in tables.items() if built.record(model, "", frame)}
 
     def argument(kind: Any, *marks: Any) -> Any:
         if not marks:
@@ -142,13 +142,13 @@ def compute(
         return known[marks[0]].lazy()
 
     for one in order():
-        inputs = memory.inputs_of(one.reads, as_of if one.is_timed else None)
-        if memory.recalls(one.made, inputs):
+        inputs = built.inputs_of(one.reads, as_of if one.is_timed else None)
+        if built.is_hit(one.made, inputs):
             continue
         started = time.perf_counter()
         frame = one.run(**{label: argument(*wanted) for label, wanted in one.inputs.items()}).collect()
         known[one.made] = frame
-        if memory.learn(one.made, inputs, frame):
+        if built.record(one.made, inputs, frame):
             made[one.made] = frame
         seconds[name(one.made)] = time.perf_counter() - started
     return made, seconds

@@ -16,7 +16,7 @@ GIVEN = {
     "core.sessions": "flows.calendars",
     "mart.claims": "transforms.claims.claims",
     "mart.dictionary": "flows.dictionary",
-    "ops.built": "flows.memory",
+    "ops.built": "flows.build_cache",
 }
 
 

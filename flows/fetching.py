@@ -18,7 +18,7 @@ from flows.progress import Progress
 from flows.resume import Known, is_restated, known, resume
 from flows.runners import Runner, ignore
 from flows.sources import Answer, Request, SourceError, fetch
-from flows.unchanged import answers, unchanged
+from flows.unchanged import answer_hashes, unchanged
 from schemas import Table
 from schemas.table import name
 from warehouse.store import Store
@@ -38,7 +38,7 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
     stored = stored_before(job)
     wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
     asked = resume(wanted, stored, job.run_id)
-    marks = answers(asked, job.now)
+    marks = answer_hashes(asked, job.now)
     same = unchanged(asked, marks, stored.loads, job.universe, job.now)
     fresh = [request for request in asked if request.load_id not in same]
     outcomes = [*same.values(), *ask(fresh, job, runner, Progress(fresh).note)]

@@ -6,11 +6,11 @@ from pathlib import Path
 from flows import alerts
 from flows.aftermath import failure_told
 from flows.build import build
+from flows.build_cache import basis
 from flows.job import Job
 from flows.last import last
 from flows.ledger import load_landed
 from flows.lock import one_writer
-from flows.memory import basis
 from flows.pipeline import leave_page
 from flows.runners import Plain
 from schemas import ops

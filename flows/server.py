@@ -57,7 +57,7 @@ def deployed() -> list[DeploymentResponse]:
 def set_alarms() -> None:
     """The automations, for the runs of our deployments alone."""
     ids = [f"prefect.deployment.{one.id}" for one in deployed()]
-    ours = {"prefect.resource.role": "deployment", "prefect.resource.id": ids}
+    ours: dict[str, str | list[str]] = {"prefect.resource.role": "deployment", "prefect.resource.id": ids}
     for name, events in ALARMS.items():
         trigger = EventTrigger(
             expect=events, match=ANY_RUN, match_related=ours, posture=Posture.Reactive, threshold=1

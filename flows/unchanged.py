@@ -5,24 +5,23 @@ that were refused or still running are read again, unless the file says itself w
 what they are depends on the clock.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from flows.build_cache import code, fingerprint
 from flows.ledger import Outcome
-from flows.memory import code, sha256
 from flows.sources import Request
 from flows.universe import Universe
 from schemas.table import name
-from warehouse.landing import sha256 as file_hash
+from warehouse.landing import sha256
 
 SAID = ("loaded", "unchanged")  # of an attempt whose rows are stored
 NOTE = "the file is as it was when it was last read"
 
 
-def answers(asked: list[Request], now: datetime) -> dict[str, str]:
+def answer_hashes(asked: list[Request], now: datetime) -> dict[str, str]:
     """By load id, a hash of what a recorded file says and of how it is read; a file is hashed once."""
     files: dict[Path, str] = {}
     found = {}
@@ -30,19 +29,18 @@ def answers(asked: list[Request], now: datetime) -> dict[str, str]:
         if request.path is None or request.is_live or not request.path.is_file():
             continue
         if request.path not in files:
-            files[request.path] = file_hash(request.path)
+            files[request.path] = sha256(request.path)
         clock = None if request.now == now else request.now
-        how = replace(request, load_id="", now=now)
-        found[request.load_id] = sha256(files[request.path], code(), str(clock), replaced(how))
+        found[request.load_id] = fingerprint(files[request.path], code(), str(clock), settings(request))
     return found
 
 
-def replaced(request: Request) -> list[str]:
-    """What a request asks for, whenever it is asked."""
+def settings(request: Request) -> list[str]:
+    """What a request asks for, in whichever run and wherever the file lies."""
     return [
         name(request.model) if label == "model" else str(getattr(request, label))
         for label in Request.__slots__
-        if label != "now"
+        if label not in {"load_id", "now", "path"}
     ]
 
 
@@ -55,7 +53,7 @@ def unchanged(
 
     Args:
         asked: The requests.
-        marks: From `answers`.
+        marks: From `answer_hashes`.
         loads: `ops.loads`, in the order in which they were loaded.
         universe: Says which requests belong to one asset.
         now: The instant of the run.

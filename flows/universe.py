@@ -4,7 +4,6 @@
 `UniverseError` of one line. The form of the file is a public contract: a new key needs a default.
 """
 
-import hashlib
 import json
 import re
 import tomllib
@@ -26,6 +25,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from flows.universe_blocks import Asset, Block, Breadth, Events, Macro, Snapshot, StudyBlock
 from flows.universe_values import SHOWN_CHARACTERS, refusal, shown, unknown
 from transforms.study import Study
+from warehouse.manifest import digest
 
 PLAIN_WORDS = {  # for the types of pydantic's errors whose own words speak of Python
     "missing": "missing; add it",
@@ -114,7 +114,7 @@ class Universe(Block):
     def fingerprint(self) -> str:
         """SHA-256 in hex of the content with its defaults; blind to comments, layout and location."""
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()
+        return digest(content)
 
     def resolve(self, path: str) -> Path:
         """A path that the file names, from where the process stands."""

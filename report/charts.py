@@ -1,10 +1,12 @@
 """The charts: one function each, Altair in, a Vega-Lite specification out.
 
 Colours are custom properties of the page's style sheet (`var(--target)`), so that one specification serves
-light, dark and print. Data are named here and handed over beside the specification.
+light, dark and print. Data are named here and handed over beside the specification, which depends on its
+arguments alone and is made once for them: read it, do not change it.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import altair as alt
@@ -92,6 +94,7 @@ def line(data: str, field: str, color: str, width: float = 1.6, **options: Any) 
     )
 
 
+@cache
 def link(threshold: float, window: int) -> Spec:
     """The rolling correlation: band, threshold, and shading where the regime is linked."""
     y = alt.Y("lo95:Q", scale=CORRELATION, title=None, axis=alt.Axis(values=TICKS))
@@ -107,6 +110,7 @@ def link(threshold: float, window: int) -> Spec:
     return spec(drawn + rule(threshold, f"strong above {threshold:g}"), TALL, tips)
 
 
+@cache
 def windows(threshold: float, window: int) -> Spec:
     """The same for another window, small."""
     rows = alt.Chart(alt.NamedData("rows")).transform_filter(f"datum.window_sessions == {window}")
@@ -116,6 +120,7 @@ def windows(threshold: float, window: int) -> Spec:
     return spec(band + drawn + rule(threshold), LOW)
 
 
+@cache
 def today(threshold: float) -> Spec:
     """Every window in both conventions as a dot with its interval."""
     rows = alt.Chart(alt.NamedData("rows"))
@@ -141,15 +146,17 @@ def today(threshold: float) -> Spec:
     return spec(bar_line + whisker + dot + said, 230)
 
 
-def conventions(threshold: float) -> Spec:
+@cache
+def conventions(threshold: float, close: str, day: str) -> Spec:
     """The same correlation by two clocks."""
     y = alt.Y("session_close:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
-    close = line("rows", "session_close", "var(--target)", 1.8).encode(y=y)
-    lines = line("rows", "utc_day", "var(--other)", 1.4) + close
-    tips = {"session_close": "New York close", "utc_day": "midnight UTC"}
+    at_close = line("rows", "session_close", "var(--target)", 1.8).encode(y=y)
+    lines = line("rows", "utc_day", "var(--other)", 1.4) + at_close
+    tips = {"session_close": close, "utc_day": day}
     return spec(lines + rule(threshold), MEDIUM, tips)
 
 
+@cache
 def overlay(target: str, benchmark: str) -> Spec:
     """Growth of 100 in both, on a logarithmic scale."""
     scale = alt.Scale(type="log", nice=True)
@@ -166,12 +173,14 @@ def overlay(target: str, benchmark: str) -> Spec:
     return spec(alt.layer(*made), TALL, tips)
 
 
+@cache
 def rsi(asset: str, color: str) -> Spec:
     """RSI 14 with the bounds that are usual."""
     y = alt.Y("rsi_14:Q", scale=alt.Scale(domain=[0, 100]), title=None, axis=alt.Axis(values=[30, 50, 70]))
     return spec(of_asset(asset).mark_line(color=color, strokeWidth=1.5).encode(x=days(), y=y), LOW)
 
 
+@cache
 def macd(asset: str, color: str) -> Spec:
     """MACD histogram in percent of the price, so that the two can be compared."""
     y = alt.Y("macd_hist_pct:Q", title=None, axis=alt.Axis(tickCount=4, format="+.1f"))
@@ -185,6 +194,7 @@ def of_asset(asset: str) -> Any:
     )
 
 
+@cache
 def breadth() -> Spec:
     """Share of members above their means."""
     axis = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])
@@ -196,6 +206,7 @@ def breadth() -> Spec:
     return spec(slow + fast, MEDIUM, tips)
 
 
+@cache
 def liquidity() -> Spec:
     """The composite over time, tinted by its sign."""
     y = alt.Y("composite:Q", title=None, axis=alt.Axis(tickCount=5, format="+.1f"))
@@ -204,6 +215,7 @@ def liquidity() -> Spec:
     return spec(drawn, MEDIUM, {"composite": "composite"})
 
 
+@cache
 def lead_lag(target: str, benchmark: str) -> Spec:
     """A stem a lag, against the band that chance reaches."""
     rows = alt.Chart(alt.NamedData("rows"))
@@ -221,6 +233,7 @@ def lead_lag(target: str, benchmark: str) -> Spec:
     return spec(band.encode(x=x, y=alt.Y("low:Q", title=None), y2="band95:Q") + stem, MEDIUM)
 
 
+@cache
 def all_pairs(rows: int) -> Spec:
     """Every pair as a tile: colour by class of the correlation, the figure in it."""
     x = alt.X("asset:N", title=None, axis=alt.Axis(orient="top", labelAngle=0, labelFontWeight=600))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,13 @@ def choices(con: Connection) -> pl.DataFrame:
 
 
 def pair_of(
-    con: Connection, target: str, benchmark: str, window: int, convention: str, threshold: float
+    con: Connection, target: str, benchmark: str, window: int, convention: str, study: Mapping[str, Any]
 ) -> Pair:
-    """A pair to look at, with the names of all assets."""
+    """A pair to look at, with the names of all assets and the threshold and calendar of the study."""
     rows = ask(con, queries.NAMES, {}).rows.iter_rows()
     names = {asset: words.titled(name, kind) for asset, name, kind in rows}
     known = {target: target, benchmark: benchmark} | names
-    return Pair(target, benchmark, known, window, threshold, convention)
+    return Pair(target, benchmark, known, window, study["threshold"], study["calendar"], convention)
 
 
 def shown(con: Connection, pair: Pair) -> Iterator[tuple[Panel, list["Chart"]]]:

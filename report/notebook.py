@@ -13,6 +13,7 @@ def _():
 
     import marimo as mo
 
+    from report import words
     from report.explorer import choices, pair_of, shown
     from warehouse.manifest import unsealed
     from warehouse.publish import POINTER
@@ -22,7 +23,7 @@ def _():
     con = connect(data)
     pointer = unsealed(data / "published" / POINTER)
     known = choices(con)
-    return con, escape, known, mo, pair_of, pointer, shown
+    return con, escape, known, mo, pair_of, pointer, shown, words
 
 
 @app.cell
@@ -39,12 +40,12 @@ def _(known, mo, pointer):
 
 
 @app.cell
-def _(known, mo, pair, study):
+def _(known, mo, pair, study, words):
     asset, benchmark = pair.value or (study["target"], study["benchmark"])
     _of_pair = known.filter(asset=asset, benchmark=benchmark)
     _windows = [str(window) for window in _of_pair["window_sessions"].unique().sort()]
-    _clocks = {"New York's close": "session_close", "midnight UTC": "utc_day"}
-    _conventions = {word: name for word, name in _clocks.items() if name in _of_pair["convention"]}
+    _clocks = words.clocks(study["calendar"])
+    _conventions = {word: name for name, word in _clocks.items() if name in _of_pair["convention"]}
     _usual = min(_windows, key=lambda window: abs(int(window) - 60), default=None)
     window = mo.ui.radio(_windows, value=_usual, label="window, in sessions", inline=True)
     convention = mo.ui.radio(
@@ -57,7 +58,7 @@ def _(known, mo, pair, study):
 @app.cell
 def _(asset, benchmark, con, convention, mo, pair_of, shown, study, window):
     mo.stop(window.value is None or convention.value is None, mo.md("No correlation has been published yet."))
-    picked = pair_of(con, asset, benchmark, int(window.value), convention.value, study["threshold"])
+    picked = pair_of(con, asset, benchmark, int(window.value), convention.value, study)
     panels = list(shown(con, picked))
     return (panels,)
 

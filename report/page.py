@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def page(con: Connection, pointer: Content) -> str:
     window = min(study["windows"], key=lambda length: abs(length - MAIN_WINDOW))
     target, benchmark = study["target"], study["benchmark"]
     known = {target: target, benchmark: benchmark} | names
-    pair = Pair(target, benchmark, known, window, study["threshold"])
+    pair = Pair(target, benchmark, known, window, study["threshold"], study["calendar"])
     shown = list(panels(con, pair))
     styles, scripts = assets()
     return template().render(
@@ -123,6 +124,7 @@ def payload(figure: Figure) -> Markup:
     return Markup(text)  # noqa: S704 - escaped above
 
 
+@cache
 def assets() -> tuple[str, list[str]]:
     """The style sheet, and the scripts in their order: Vega's bundle and ours."""
     import vl_convert  # it takes a second to import; a failed run need not wait for it
@@ -143,6 +145,7 @@ def policy(styles: str, scripts: Iterable[str]) -> str:
     )
 
 
+@cache
 def template() -> Template:
     """The template with the filters that it uses; everything is escaped."""
     environment = Environment(

@@ -25,6 +25,7 @@ class Pair:
         names: Names of all assets as they stand in a sentence, by id.
         window: The main window, in sessions.
         threshold: Correlation above which a link is strong.
+        calendar: `exchange_calendars` name of the study's sessions.
         convention: When prices are taken.
     """
 
@@ -33,6 +34,7 @@ class Pair:
     names: Mapping[str, str]
     window: int
     threshold: float
+    calendar: str
     convention: str = "session_close"
 
     @property
@@ -50,6 +52,11 @@ class Pair:
     def is_same_instant(self) -> bool:
         """Whether crypto is priced when the exchange closes; regimes follow this convention alone."""
         return self.convention == "session_close"
+
+    @property
+    def clocks(self) -> dict[str, str]:
+        """Each convention in words."""
+        return words.clocks(self.calendar)
 
     @property
     def both(self) -> tuple[str, str]:

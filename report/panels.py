@@ -32,7 +32,7 @@ Ask = Callable[[str], Answer]
 def today(pair: Pair, ask: Ask) -> Panel:
     """Every window and convention, with its interval."""
     answer = ask(queries.TODAY)
-    clock = pl.col("convention").replace({"session_close": "New York close", "utc_day": "midnight UTC"})
+    clock = pl.col("convention").replace(pair.clocks)
     label = pl.format("{} sessions, {}", "window_sessions", clock)
     rows = with_words(answer.rows.with_columns(label=label))
     rows = rows.select("label", "convention", "r", "lo95", "hi95", "said", "range")
@@ -93,17 +93,17 @@ def conventions(pair: Pair, ask: Ask) -> Panel:
     figure = Figure(
         "",
         f"Correlation over {pair.window} sessions by two clocks, the last {answer.rows.height} sessions.",
-        charts.conventions(pair.threshold),
+        charts.conventions(pair.threshold, *pair.clocks.values()),
         {"rows": answer.rows.sort("session")},
     )
     return Panel(
         "conventions",
-        words.two_clocks(answer.rows) if answer.rows.height else "Two clocks",
+        words.two_clocks(answer.rows, pair.clocks) if answer.rows.height else "Two clocks",
         "Crypto priced at the instant of the exchange's close, against the daily candle that "
-        "most charts use, which ends three to four hours later.",
+        "most charts use, which ends at midnight UTC.",
         [answer],
         [figure] if answer.rows.height else [],
-        [("target", "New York close"), ("other", "midnight UTC")],
+        [("target", pair.clocks["session_close"]), ("other", pair.clocks["utc_day"])],
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from warehouse.place import literal
+
 PAIR = "asset = $asset AND benchmark = $benchmark"
 
 HEADLINE = f"""
@@ -199,11 +201,11 @@ def ask(con: Connection, query: str, values: Mapping[str, Any]) -> Answer:
     """Run a question; values travel as parameters, and are written out only in the text for people."""
     used = {name: values[name] for name in dict.fromkeys(re.findall(r"\$(\w+)", query))}
     rows: pl.DataFrame = con.sql(query, params=used or None).pl()
-    return Answer(rows, re.sub(r"\$(\w+)", lambda found: literal(used[found[1]]), query).strip())
+    return Answer(rows, re.sub(r"\$(\w+)", lambda found: as_sql(used[found[1]]), query).strip())
 
 
-def literal(value: Any) -> str:
-    """A value as SQL."""
+def as_sql(value: Any) -> str:
+    """A date, number or text as SQL."""
     if isinstance(value, date):
         return f"DATE '{value}'"
-    return str(value) if isinstance(value, int | float) else "'" + str(value).replace("'", "''") + "'"
+    return str(value) if isinstance(value, int | float) else literal(str(value))

@@ -17,6 +17,13 @@ VERDICTS = {
     "link is strong.",
 }
 
+CITIES = {  # of the exchanges whose calendar a study may follow; another is told by its calendar's name
+    "XNYS": "New York", "XLON": "London", "XETR": "Frankfurt", "XFRA": "Frankfurt", "XPAR": "Paris",
+    "XAMS": "Amsterdam", "XSWX": "Zurich", "XMIL": "Milan", "XMAD": "Madrid", "XSTO": "Stockholm",
+    "XTSE": "Toronto", "BVMF": "Sao Paulo", "XTKS": "Tokyo", "XHKG": "Hong Kong", "XSHG": "Shanghai",
+    "XKRX": "Seoul", "XBOM": "Mumbai", "XSES": "Singapore", "XASX": "Sydney",
+}  # fmt: skip
+
 
 def day(value: date | None) -> str:
     """A date as people write it."""
@@ -78,13 +85,18 @@ def regime(row: Row, threshold: float) -> tuple[str, str]:
     )
 
 
-def two_clocks(rows: pl.DataFrame) -> str:
+def clocks(calendar: str) -> dict[str, str]:
+    """When each convention takes its prices; the close is that of the study's exchange."""
+    return {"session_close": f"{CITIES.get(calendar, calendar)} close", "utc_day": "midnight UTC"}
+
+
+def two_clocks(rows: pl.DataFrame, names: Mapping[str, str]) -> str:
     """How much the hour of the price matters."""
     newest = rows.sort("session").row(-1, named=True)
     gap = (rows["session_close"] - rows["utc_day"]).abs().max()
     return (
-        f"The clock matters: {number(newest['session_close'])} at New York's close, "
-        f"{number(newest['utc_day'])} at midnight UTC, and up to {number(float(str(gap)))} apart"
+        f"The clock matters: {number(newest['session_close'])} at the {names['session_close']}, "
+        f"{number(newest['utc_day'])} at {names['utc_day']}, and up to {number(float(str(gap)))} apart"
     )
 
 

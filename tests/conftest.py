@@ -1,6 +1,7 @@
 """A universe small enough to reason about, and one run on the samples that many tests may look at."""
 
 import fcntl
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -157,6 +158,34 @@ def tiny_universe() -> Callable[[Path], Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A folder with the tiny universe and no data."""
+    return tiny_universe(tmp_path / "home").parent
+
+
+@pytest.fixture(scope="session")
+def once(tiny_universe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny universe and the data of one run on 5 January 2026 at 6:00; to be copied."""
+    from flows import universe
+    from flows.job import Job
+    from flows.pipeline import run
+    from flows.runners import Plain
+
+    folder = tmp_path_factory.mktemp("once")
+    path = tiny_universe(folder)
+    now = datetime(2026, 1, 5, 6, tzinfo=UTC)
+    run(Job(universe.load(path), folder / "data", now=now, universe_path=path), Plain())
+    return folder
+
+
+@pytest.fixture
+def folder(once: Path, tmp_path: Path) -> Path:
+    """A copy of that folder that a test may change."""
+    shutil.copytree(once, tmp_path / "ran")
+    return tmp_path / "ran"
 
 
 @pytest.fixture(scope="session")

@@ -214,8 +214,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "breakout_after_quiet",
-        "After a quiet stretch with a neutral RSI, {target} reaches a 20-session high rather than a low in the"
-        " next 20 sessions more often than else.",
+        "After a quiet stretch with a neutral RSI, {target} reaches a 20-session high rather than a low in "
+        "the next 20 sessions more often than else.",
         BREAKOUT_AFTER_QUIET,
         above(0.0, form="+.0%"),
         "difference of frequencies (highs minus lows, after quiet minus otherwise)",

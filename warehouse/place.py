@@ -78,9 +78,9 @@ class File:
         """Nothing is left over."""
 
 
-def literal(text: str) -> str:
-    """A SQL string literal, for statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"
+def literal(text: str | Path) -> str:
+    """A text or path as a SQL string literal, for statements that take no parameters."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def open_failed(path: Path, error: duckdb.Error) -> str:

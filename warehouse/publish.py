@@ -82,7 +82,7 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
 def copy_database(store: Store, target: Path) -> None:
     """The warehouse's tables, comments and views as a new file in a format that all readers know."""
     source = store.con.execute("SELECT current_database()").fetchall()[0][0]
-    store.con.execute(f"ATTACH {literal(str(target))} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
+    store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
     except duckdb.Error as error:
@@ -129,7 +129,7 @@ def export(store: Store, folder: Path, digests: dict[str, str], before: Content,
             "schema_sha256": schema(store, table),
         }
         if not is_linked(path, folder, before.get(table, {}), wanted):
-            store.con.execute(f"COPY {table} TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+            store.con.execute(f"COPY {table} TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
             sync(path)
         tables[table] = {"path": f"{target.name}/{path.name}", **wanted, **facts(path)}
     manifest = {**about, "tables": tables}

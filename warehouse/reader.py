@@ -36,7 +36,7 @@ def connect(data: Path | str = "data") -> duckdb.DuckDBPyConnection:
         raise FileNotFoundError(f"{path}: nothing is published there; run `make demo` or `make live` first")
     con = duckdb.connect(":memory:")
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"ATTACH {literal(str(path))} AS latest (READ_ONLY)")
+    con.execute(f"ATTACH {literal(path)} AS latest (READ_ONLY)")
     con.execute("USE latest")
     for setting in HARDENING:
         con.execute(setting)

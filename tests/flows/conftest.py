@@ -1,10 +1,8 @@
-"""Requests and answers as a provider's module would make them, and a folder in which a run took place."""
+"""Requests and answers as a provider's module would make them, and a webhook."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -47,28 +45,6 @@ def taken() -> Callable[[pl.DataFrame, Request], tuple[Batch, list[tuple[str, st
         return batch, quarantine(batch, request).select("check_name", "column_name").rows()
 
     return take
-
-
-@pytest.fixture(scope="session")
-def once(tiny_universe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny universe and the data of one run on 5 January 2026 at 6:00; to be copied."""
-    from flows import universe
-    from flows.job import Job
-    from flows.pipeline import run
-    from flows.runners import Plain
-
-    folder = tmp_path_factory.mktemp("once")
-    path = tiny_universe(folder)
-    now = datetime(2026, 1, 5, 6, tzinfo=UTC)
-    run(Job(universe.load(path), folder / "data", now=now, universe_path=path), Plain())
-    return folder
-
-
-@pytest.fixture
-def folder(once: Path, tmp_path: Path) -> Path:
-    """A copy of that folder that a test may change."""
-    shutil.copytree(once, tmp_path / "ran")
-    return tmp_path / "ran"
 
 
 @pytest.fixture

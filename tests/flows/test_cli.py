@@ -34,12 +34,6 @@ Command = Callable[..., Said]
 
 
 @pytest.fixture
-def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
-    """A folder with the tiny universe."""
-    return tiny_universe(tmp_path / "home").parent
-
-
-@pytest.fixture
 def command(home: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs the command in this process on the universe of a folder, with further flags."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -43,13 +43,6 @@ def go(folder: Path, now: datetime = NOW, **changes: object) -> Run:
     """One run of the universe in a folder into its data folder."""
     path = folder / "universe.toml"
     return run(Job(universe.load(path), folder / "data", now=now, universe_path=path, **changes), Plain())
-
-
-@pytest.fixture
-def fresh(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
-    """A folder with the tiny universe and no data."""
-    tiny_universe(tmp_path / "home")
-    return tmp_path / "home"
 
 
 def query(folder: Path, sql: str, *values: object, home: str = "data") -> Rows:
@@ -211,42 +204,42 @@ def test_a_bar_that_is_taken_back_is_a_third_version(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_frozen_day_is_withdrawn_when_the_next_one_comes(fresh: Path) -> None:
-    path = fresh / "eth_1d.parquet"
+def test_a_frozen_day_is_withdrawn_when_the_next_one_comes(home: Path) -> None:
+    path = home / "eth_1d.parquet"
     whole = pl.read_parquet(path)
     frozen_day = date(2025, 10, 8)
     wrong = pl.when(pl.col("date") == frozen_day).then(pl.col("close") * 1.1).otherwise("close")
     frozen = whole.with_columns(close=wrong).with_columns(high=pl.max_horizontal("high", "close"))
     frozen.filter(pl.col("date") <= frozen_day).write_parquet(path)
-    go(fresh)
+    go(home)
     session = "asset = 'ETH' AND convention = 'utc_day' AND session = '2025-10-08'"
-    assert len(query(fresh, f"FROM core.closes WHERE {session}")) == 1
+    assert len(query(home, f"FROM core.closes WHERE {session}")) == 1
     frozen.write_parquet(path)
-    go(fresh, LATER)
-    assert query(fresh, f"FROM core.closes WHERE {session}") == []
-    assert query(fresh, "SELECT check_name, item FROM ops.quarantine") == [("close_is_next_open", "ETH-USD")]
-    assert query(fresh, "SELECT count(*) FROM raw.bars WHERE close IS NULL") == [(1,)]
+    go(home, LATER)
+    assert query(home, f"FROM core.closes WHERE {session}") == []
+    assert query(home, "SELECT check_name, item FROM ops.quarantine") == [("close_is_next_open", "ETH-USD")]
+    assert query(home, "SELECT count(*) FROM raw.bars WHERE close IS NULL") == [(1,)]
     whole.write_parquet(path)
-    go(fresh, LATER + timedelta(days=2))
+    go(home, LATER + timedelta(days=2))
     (right,) = whole.filter(pl.col("date") == frozen_day)["close"]
-    assert query(fresh, f"SELECT close FROM core.closes WHERE {session}") == [(right,)]
+    assert query(home, f"SELECT close FROM core.closes WHERE {session}") == [(right,)]
 
 
 @pytest.mark.slow
-def test_a_part_and_then_the_whole_give_what_the_whole_gives(once: Path, fresh: Path) -> None:
-    go(fresh, until=date(2025, 9, 30))
-    assert query(fresh, "SELECT max(session) FROM core.returns") == [(date(2025, 9, 30),)]
-    go(fresh, LATER)
+def test_a_part_and_then_the_whole_give_what_the_whole_gives(once: Path, home: Path) -> None:
+    go(home, until=date(2025, 9, 30))
+    assert query(home, "SELECT max(session) FROM core.returns") == [(date(2025, 9, 30),)]
+    go(home, LATER)
     for schema in ("raw", "core", "mart"):
-        assert rows(fresh, schema, leave_out=("load_id",)) == rows(once, schema, leave_out=("load_id",))
+        assert rows(home, schema, leave_out=("load_id",)) == rows(once, schema, leave_out=("load_id",))
 
 
-def test_a_span_is_fetched_with_both_of_its_ends(fresh: Path) -> None:
-    go(fresh, since=date(2025, 8, 4), until=date(2025, 9, 30))
+def test_a_span_is_fetched_with_both_of_its_ends(home: Path) -> None:
+    go(home, since=date(2025, 8, 4), until=date(2025, 9, 30))
     assert query(
-        fresh, "SELECT min(opened_at)::DATE, max(opened_at)::DATE FROM raw.bars WHERE symbol = '^RUT'"
+        home, "SELECT min(opened_at)::DATE, max(opened_at)::DATE FROM raw.bars WHERE symbol = '^RUT'"
     ) == [(date(2025, 8, 4), date(2025, 9, 30))]
-    assert query(fresh, "SELECT min(opened_at), max(opened_at) FROM raw.bars WHERE interval = '1h'") == [
+    assert query(home, "SELECT min(opened_at), max(opened_at) FROM raw.bars WHERE interval = '1h'") == [
         (datetime(2025, 8, 4, tzinfo=UTC), datetime(2025, 9, 30, 23, tzinfo=UTC))
     ]
 
@@ -320,7 +313,7 @@ def test_a_run_while_somebody_else_has_the_warehouse_open_is_refused(folder: Pat
 
 @pytest.mark.slow
 def test_a_run_that_died_before_loading_is_loaded_by_the_next(
-    once: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+    once: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -328,12 +321,12 @@ def test_a_run_that_died_before_loading_is_loaded_by_the_next(
     with monkeypatch.context() as killed:
         killed.setattr(pipeline, "finish", die)
         with pytest.raises(KeyboardInterrupt):
-            go(fresh)
-    (fresh / "data" / "warehouse.duckdb").unlink()
-    go(fresh, LATER)
+            go(home)
+    (home / "data" / "warehouse.duckdb").unlink()
+    go(home, LATER)
     for schema in ("core", "mart"):
-        assert rows(fresh, schema, leave_out=("load_id",)) == rows(once, schema, leave_out=("load_id",))
-    assert query(fresh, "SELECT status, count(*) FROM ops.loads GROUP BY ALL ORDER BY ALL") == [
+        assert rows(home, schema, leave_out=("load_id",)) == rows(once, schema, leave_out=("load_id",))
+    assert query(home, "SELECT status, count(*) FROM ops.loads GROUP BY ALL ORDER BY ALL") == [
         ("loaded", 5),
         ("unchanged", 5),
     ]
@@ -341,7 +334,7 @@ def test_a_run_that_died_before_loading_is_loaded_by_the_next(
 
 @pytest.mark.slow
 def test_a_run_that_died_between_rows_and_ledger_leaves_no_row_without_its_load(
-    fresh: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -349,10 +342,10 @@ def test_a_run_that_died_between_rows_and_ledger_leaves_no_row_without_its_load(
     with monkeypatch.context() as killed:
         killed.setattr(ledger, "land_attempts", die)
         with pytest.raises(KeyboardInterrupt):
-            go(fresh)
-    go(fresh, LATER)
+            go(home)
+    go(home, LATER)
     orphans = "SELECT DISTINCT load_id FROM raw.bars ANTI JOIN ops.loads USING (load_id)"
-    assert query(fresh, orphans) == []
+    assert query(home, orphans) == []
 
 
 # --- replays ---
@@ -401,12 +394,12 @@ def test_a_replay_of_a_time_before_any_price_is_empty_and_no_error(folder: Path)
     assert query(folder, "SELECT count(*) FROM raw.bars", home=home) == [(0,)]
 
 
-def test_a_replay_in_an_empty_folder_fetches_first(fresh: Path) -> None:
-    done = go(fresh, as_of=datetime(2025, 10, 8, 23, tzinfo=UTC))
+def test_a_replay_in_an_empty_folder_fetches_first(home: Path) -> None:
+    done = go(home, as_of=datetime(2025, 10, 8, 23, tzinfo=UTC))
     assert len(done.outcomes) == 5
-    home = "data/as-of/2025-10-08T230000Z"
-    assert query(fresh, "SELECT max(session) FROM core.returns", home=home) == [(date(2025, 10, 8),)]
-    assert not (fresh / "data" / "published").exists()
+    replayed = "data/as-of/2025-10-08T230000Z"
+    assert query(home, "SELECT max(session) FROM core.returns", home=replayed) == [(date(2025, 10, 8),)]
+    assert not (home / "data" / "published").exists()
 
 
 # --- sources that fail ---
@@ -419,19 +412,19 @@ def test_one_failing_source_is_named_and_the_rest_is_published(folder: Path) -> 
     assert len(errors) == 1
     assert "spy.csv: has no rows for SPX" in errors[0]
     assert query(
-        folder, "SELECT item, status, rows_fetched, error FROM ops.loads WHERE error IS NOT NULL"
+        folder, "SELECT item, status, rows_fetched, error FROM ops.loads WHERE status = 'failed'"
     ) == [("SPX", "failed", 0, errors[0])]
     assert query(folder, "SELECT max(session) FROM core.returns WHERE asset = 'RUT'") == [
         (date(2025, 11, 20),)
     ]
 
 
-def test_half_of_the_pair_is_enough_to_publish_the_rest(fresh: Path) -> None:
-    edit(fresh / "universe.toml", ('symbol = "^RUT"', 'symbol = "^RUTX"'))
-    done = go(fresh)
+def test_half_of_the_pair_is_enough_to_publish_the_rest(home: Path) -> None:
+    edit(home / "universe.toml", ('symbol = "^RUT"', 'symbol = "^RUTX"'))
+    done = go(home)
     assert [outcome.request.item for outcome in done.outcomes if outcome.error] == ["^RUTX"]
-    assert query(fresh, "SELECT DISTINCT asset FROM core.returns ORDER BY asset") == [("ETH",), ("SPY",)]
-    assert query(fresh, "SELECT count(*) FROM mart.correlations WHERE benchmark = 'RUT'") == [(0,)]
+    assert query(home, "SELECT DISTINCT asset FROM core.returns ORDER BY asset") == [("ETH",), ("SPY",)]
+    assert query(home, "SELECT count(*) FROM mart.correlations WHERE benchmark = 'RUT'") == [(0,)]
 
 
 PAIR = [
@@ -473,43 +466,41 @@ def test_another_symbol_of_the_pairs_file_does_not_stand_in_for_the_pair(folder:
 
 
 @pytest.mark.slow
-def test_a_source_whose_rows_are_all_bad_is_refused_and_its_rows_are_kept(fresh: Path) -> None:
-    pl.read_csv(fresh / "spy.csv").with_columns(volume=pl.lit(-1.0)).write_csv(fresh / "spy.csv")
-    done = go(fresh)
+def test_a_source_whose_rows_are_all_bad_is_refused_and_its_rows_are_kept(home: Path) -> None:
+    pl.read_csv(home / "spy.csv").with_columns(volume=pl.lit(-1.0)).write_csv(home / "spy.csv")
+    done = go(home)
     (error,) = [str(outcome.error) for outcome in done.outcomes if outcome.error]
     assert "files:spy.csv SPY: 121 of 121 rows are bad (most fail greater_than_or_equal_to(0))" in error
-    assert query(fresh, "SELECT status, rows_quarantined FROM ops.loads WHERE item = 'SPY'") == [
+    assert query(home, "SELECT status, rows_quarantined FROM ops.loads WHERE item = 'SPY'") == [
         ("refused", 121)
     ]
-    assert query(fresh, "SELECT count(*), count(DISTINCT row_json) FROM ops.quarantine") == [(121, 121)]
-    assert query(fresh, "SELECT count(*) FROM raw.bars WHERE symbol = 'SPY'") == [(0,)]
-    assert query(fresh, "SELECT max(session) FROM core.returns WHERE asset = 'RUT'") == [
-        (date(2025, 11, 20),)
-    ]
-    go(fresh, LATER)
-    assert query(fresh, "SELECT count(*) FROM ops.quarantine") == [(121,)]
+    assert query(home, "SELECT count(*), count(DISTINCT row_json) FROM ops.quarantine") == [(121, 121)]
+    assert query(home, "SELECT count(*) FROM raw.bars WHERE symbol = 'SPY'") == [(0,)]
+    assert query(home, "SELECT max(session) FROM core.returns WHERE asset = 'RUT'") == [(date(2025, 11, 20),)]
+    go(home, LATER)
+    assert query(home, "SELECT count(*) FROM ops.quarantine") == [(121,)]
 
 
 @pytest.mark.slow
-def test_a_file_with_a_column_of_lists_is_the_failure_of_its_source_alone(fresh: Path) -> None:
-    frame = pl.read_csv(fresh / "spy.csv", try_parse_dates=True)
-    frame.with_columns(close=pl.concat_list("close")).write_parquet(fresh / "spy.parquet")
-    edit(fresh / "universe.toml", ('path = "spy.csv"', 'path = "spy.parquet"'))
-    done = go(fresh)
+def test_a_file_with_a_column_of_lists_is_the_failure_of_its_source_alone(home: Path) -> None:
+    frame = pl.read_csv(home / "spy.csv", try_parse_dates=True)
+    frame.with_columns(close=pl.concat_list("close")).write_parquet(home / "spy.parquet")
+    edit(home / "universe.toml", ('path = "spy.csv"', 'path = "spy.parquet"'))
+    done = go(home)
     assert [outcome.request.item for outcome in done.outcomes if outcome.error] == ["SPY"]
 
 
 @pytest.mark.slow
-def test_a_file_may_serve_an_asset_and_a_panel(fresh: Path) -> None:
-    path = fresh / "universe.toml"
+def test_a_file_may_serve_an_asset_and_a_panel(home: Path) -> None:
+    path = home / "universe.toml"
     path.write_text(path.read_text() + BREADTH)
-    go(fresh)
+    go(home)
     of_key = ", ".join(key(BY_NAME["raw.bars"]))
-    assert query(fresh, f"SELECT {of_key} FROM raw.bars GROUP BY ALL HAVING count(*) > 1") == []
-    assert query(fresh, "SELECT count(*) FROM raw.bars WHERE symbol = 'SPY'") == [(121,)]
-    before = rows(fresh, "raw")
-    go(fresh, LATER)
-    assert rows(fresh, "raw") == before
+    assert query(home, f"SELECT {of_key} FROM raw.bars GROUP BY ALL HAVING count(*) > 1") == []
+    assert query(home, "SELECT count(*) FROM raw.bars WHERE symbol = 'SPY'") == [(121,)]
+    before = rows(home, "raw")
+    go(home, LATER)
+    assert rows(home, "raw") == before
 
 
 # --- the samples ---

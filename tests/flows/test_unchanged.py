@@ -1,6 +1,5 @@
 """A recorded file that has not changed is not read again; whatever could say something new is."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from tests.flows.test_pipeline import edit, revise
 from warehouse.store import Store
 
 NOW = datetime(2026, 1, 5, 6, tzinfo=UTC)
-
-
-@pytest.fixture
-def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
-    tiny_universe(tmp_path / "home")
-    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -60,40 +53,35 @@ def test_the_second_run_reads_no_file_and_says_so_in_the_ledger(home: Path, read
 
 
 def test_only_the_file_that_changed_is_read_and_every_source_of_its_asset(
-    home: Path, read: list[str]
+    folder: Path, read: list[str]
 ) -> None:
-    go(home)
-    read.clear()
-    revise(home / "rut.csv", date(2025, 9, 3), 0.25)
-    go(home, 1)
+    revise(folder / "rut.csv", date(2025, 9, 3), 0.25)
+    go(folder, 1)
     assert read == ["rut.csv"]
     read.clear()
-    hours = pl.read_parquet(home / "eth_1h.parquet")
-    hours.head(-1).write_parquet(home / "eth_1h.parquet")
-    go(home, 2)
+    hours = pl.read_parquet(folder / "eth_1h.parquet")
+    hours.head(-1).write_parquet(folder / "eth_1h.parquet")
+    go(folder, 2)
     assert sorted(read) == ["eth_1d.parquet", "eth_1h.parquet"]  # the two are compared with each other
 
 
-def test_a_file_that_went_back_to_what_it_said_before_is_read(home: Path, read: list[str]) -> None:
-    go(home)
-    old = (home / "rut.csv").read_bytes()
-    revise(home / "rut.csv", date(2025, 9, 3), 0.25)
-    go(home, 1)
+def test_a_file_that_went_back_to_what_it_said_before_is_read(folder: Path, read: list[str]) -> None:
+    old = (folder / "rut.csv").read_bytes()
+    revise(folder / "rut.csv", date(2025, 9, 3), 0.25)
+    go(folder, 1)
     read.clear()
-    (home / "rut.csv").write_bytes(old)
-    third = go(home, 2)
+    (folder / "rut.csv").write_bytes(old)
+    third = go(folder, 2)
     assert read == ["rut.csv"]
     assert any(third.before[table] != third.after[table] for table in ("raw.bars", "core.closes"))
 
 
-def test_another_range_or_another_reading_is_asked_for(home: Path, read: list[str]) -> None:
-    go(home)
-    read.clear()
-    go(home, 1, since=date(2025, 9, 1))
+def test_another_range_or_another_reading_is_asked_for(folder: Path, read: list[str]) -> None:
+    go(folder, 1, since=date(2025, 9, 1))
     assert len(read) == 5
     read.clear()
-    edit(home / "universe.toml", ("release_lag_days = 1", "release_lag_days = 2"))
-    go(home, 2)
+    edit(folder / "universe.toml", ("release_lag_days = 1", "release_lag_days = 2"))
+    go(folder, 2)
     assert "macro.csv" in read
 
 

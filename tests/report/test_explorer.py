@@ -15,35 +15,31 @@ from typing import Any
 import duckdb
 import pytest
 
-from flows import universe
-from flows.job import Job
-from flows.pipeline import run
-from flows.runners import Plain
 from report import explorer
 from report.panels import panels
 from warehouse.reader import connect
 
 ROOT = Path(__file__).parents[2]
+STUDY = {"threshold": 0.5, "calendar": "XNYS"}
 Definitions = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def home(tiny_universe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def data(once: Path) -> Path:
     """The data folder of a run on the tiny universe."""
-    path = tiny_universe(tmp_path_factory.mktemp("explored"))
-    return run(Job(universe.load(path), path.parent / "data", universe_path=path), Plain()).job.data
+    return once / "data"
 
 
 @pytest.fixture
-def con(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with closing(connect(home)) as opened:
+def con(data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with closing(connect(data)) as opened:
         yield opened
 
 
 @pytest.fixture
-def notebook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, Definitions]]:
+def notebook(data: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, Definitions]]:
     """Runs the notebook; what is given stands in for what a reader picked. Its text, and its definitions."""
-    monkeypatch.setenv("COMOVE_DATA", str(home))
+    monkeypatch.setenv("COMOVE_DATA", str(data))
 
     def go(**picked: Any) -> tuple[str, Definitions]:
         from report.notebook import app
@@ -55,7 +51,7 @@ def notebook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
 
 
 def pair(con: Any, benchmark: str = "RUT", convention: str = "session_close") -> explorer.Pair:
-    return explorer.pair_of(con, "ETH", benchmark, 20, convention, 0.5)
+    return explorer.pair_of(con, "ETH", benchmark, 20, convention, STUDY)
 
 
 def test_every_pair_window_and_convention_can_be_picked(con: Any) -> None:
@@ -73,7 +69,7 @@ def test_the_notebook_shows_the_panels_of_the_page(notebook: Any, con: Any) -> N
     text, found = notebook()
     assert found["pair"].value == ("ETH", "RUT")
     wanted = list(
-        panels(con, explorer.pair_of(con, "ETH", "RUT", int(found["window"].value), "session_close", 0.5))
+        panels(con, explorer.pair_of(con, "ETH", "RUT", int(found["window"].value), "session_close", STUDY))
     )
     assert [panel.title for panel, _ in found["panels"]] == [panel.title for panel in wanted]
     assert (

@@ -15,6 +15,7 @@ from flows.pipeline import run
 from flows.runners import Plain
 from flows.summary import closing_lines
 from report import page as pages
+from warehouse.manifest import unsealed
 from warehouse.reader import connect
 
 LIMIT = 2_000_000
@@ -48,6 +49,20 @@ def test_its_policy_lets_only_its_own_scripts_and_styles_run(text: str) -> None:
     for name in ("script-src", "style-src"):
         assert rules[name]
         assert all(source.startswith("'sha256-") for source in rules[name])
+
+
+def test_the_close_is_that_of_the_exchange_of_the_study(once: Path) -> None:
+    """Only the words change here: nothing is measured anew."""
+    pointer = unsealed(once / "data" / "published" / "latest.json")
+    with closing(connect(once / "data")) as con:
+        told = [
+            re.sub(r"<script>.*?</script>", "", pages.page(con, {**pointer, "study": study}), flags=re.DOTALL)
+            for study in ({**pointer["study"], "calendar": calendar} for calendar in ("XNYS", "XLON", "XOSL"))
+        ]
+    assert ["New York close" in text for text in told] == [True, False, False]
+    assert ["London close" in text for text in told] == [False, True, False]
+    assert ["XOSL close" in text for text in told] == [False, False, True]
+    assert all("New York" not in text for text in told[1:])
 
 
 def test_the_headline_is_the_newest_reading_of_the_main_window(text: str, sample_data: Path) -> None:

@@ -1,11 +1,10 @@
-"""What need not be made again: of every built table, what it was made of, and what came out.
+"""The build's cache: of every built table, what it was made of, and what came out.
 
 A step whose inputs hold the same rows as last time, read by the same code for the same universe, would make
 the same table: it is left as it is. A step that did run and made the same rows writes nothing, and what
 depends on it need not run either.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -18,6 +17,7 @@ import polars as pl
 
 from schemas import Table, ops
 from schemas.table import name, polars_schema
+from warehouse.manifest import digest
 
 HERE = Path(__file__).parents[1]
 CODE = ("schemas", "transforms", "warehouse", "flows")
@@ -31,27 +31,27 @@ def code() -> str:
     found = [
         (str(path.relative_to(HERE)), path.read_text()) for path in paths if path.suffix in (".py", ".sql")
     ]
-    return sha256(found, [version(library) for library in LIBRARIES])
+    return fingerprint(found, [version(library) for library in LIBRARIES])
 
 
 def basis(universe: str) -> str:
     """Hash of all that makes tables of rows, for the universe of this fingerprint."""
-    return sha256(code(), universe)
+    return fingerprint(code(), universe)
 
 
-def sha256(*parts: Any) -> str:
-    """Hex digest of plain values."""
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+def fingerprint(*parts: Any) -> str:
+    """Hash of plain values."""
+    return digest(json.dumps(parts, default=str))
 
 
-class Memory:
-    """What the last build made, and what this one finds.
+class BuildCache:
+    """What the last build made, and what this one finds; the tables themselves stay in the warehouse.
 
     Args:
         stored: `ops.built` as the last build left it.
         inputs: Of each stored table that no build makes, by name, a hash that changes when its rows do.
         universe: The universe's fingerprint.
-        digest: Count and hash of the rows of a frame, blind to their order.
+        row_digest: Count and hash of the rows of a frame, blind to their order.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Memory:
         stored: pl.DataFrame,
         inputs: Mapping[str, str],
         universe: str,
-        digest: Callable[[pl.DataFrame], str],
+        row_digest: Callable[[pl.DataFrame], str],
     ) -> None:
-        """Forget all that other code or another universe made."""
+        """Leave out all that other code or another universe made."""
         self._basis = basis(universe)
-        self._digest = digest
+        self._row_digest = row_digest
         self._before = {
             row["table_name"]: row for row in stored.filter(basis=self._basis).iter_rows(named=True)
         }
@@ -71,16 +71,18 @@ class Memory:
         self._now: dict[str, tuple[str, str]] = {}  # of what it was made, and the digest of its rows
 
     @classmethod
-    def blank(cls) -> "Memory":
-        """One that recalls nothing, so that everything is made."""
+    def empty(cls) -> "BuildCache":
+        """One without entries, so that everything is made."""
         return cls(pl.DataFrame(schema=polars_schema(ops.Built)), {}, "", lambda _: "")
 
     def inputs_of(self, reads: Iterable[type[Table]], other: object = None) -> str:
         """Hash of the rows that a table is made of, and of what else it is made of."""
-        made = {label: digest for label, (_, digest) in self._now.items()}
-        return sha256([(name(one), made.get(name(one), self._inputs.get(name(one)))) for one in reads], other)
+        made = {label: found for label, (_, found) in self._now.items()}
+        return fingerprint(
+            [(name(one), made.get(name(one), self._inputs.get(name(one)))) for one in reads], other
+        )
 
-    def recalls(self, model: type[Table], inputs: str) -> bool:
+    def is_hit(self, model: type[Table], inputs: str) -> bool:
         """Whether the stored table was made of the same; then it counts as made."""
         before = self._before.get(name(model))
         if before is None or before["inputs"] != inputs:
@@ -88,18 +90,18 @@ class Memory:
         self._now[name(model)] = (inputs, before["digest"])
         return True
 
-    def learn(self, model: type[Table], inputs: str, frame: pl.DataFrame) -> bool:
+    def record(self, model: type[Table], inputs: str, frame: pl.DataFrame) -> bool:
         """Note what was made, and of what; whether it differs from what is stored."""
-        digest = self._digest(frame)
-        self._now[name(model)] = (inputs, digest)
+        found = self._row_digest(frame)
+        self._now[name(model)] = (inputs, found)
         before = self._before.get(name(model))
-        return before is None or before["digest"] != digest
+        return before is None or before["digest"] != found
 
     def table(self, now: datetime) -> pl.DataFrame:
         """`ops.built` after this build."""
         rows = []
-        for label, (inputs, digest) in self._now.items():
+        for label, (inputs, found) in self._now.items():
             before = self._before.get(label)
-            built_at = before["built_at"] if before and before["digest"] == digest else now
-            rows.append((label, self._basis, inputs, digest, built_at))
+            built_at = before["built_at"] if before and before["digest"] == found else now
+            rows.append((label, self._basis, inputs, found, built_at))
         return pl.DataFrame(rows, schema=polars_schema(ops.Built), orient="row")
