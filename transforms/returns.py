@@ -55,11 +55,12 @@ class Prices:
     has_begun: NDArray[np.bool_]  # from the first close of the series on
     close: NDArray[np.float64]  # NaN where there is none
     adjusted: NDArray[np.float64]
-    source: NDArray[np.int64]  # a number for each source, -1 where there is no close
+    source: NDArray[np.int32]  # a number for each source, -1 where there is no close
 
     def long(self, label: str, values: NDArray[np.float64], rows: NDArray[np.bool_]) -> pl.DataFrame:
         """A row per series and session where `rows` says so; NaN as null."""
-        of_series, of_session = np.nonzero(rows)
+        of_session = np.broadcast_to(np.arange(rows.shape[1], dtype=np.uint32), rows.shape)[rows]
+        of_series = np.repeat(np.arange(rows.shape[0], dtype=np.uint32), rows.sum(axis=1))
         own = pl.Series(label, values[rows], nan_to_null=True)
         days = (self.sessions[column].gather(of_session) for column in ("session", "gap_days"))
         return self.series[of_series].with_columns(*days, own)
@@ -71,36 +72,30 @@ def on_sessions(closes: Frame, sessions: Frame, study: Study) -> Prices:
     taken = days["session"].to_physical().to_numpy()
     begin, end = (taken[0], taken[-1]) if len(taken) else (0, -1)
     day = pl.col("session").to_physical()
-    own = (
-        closes.filter(day.is_between(begin, end))
-        .select(*SERIES, "close", "adj_close", pl.col("source").fill_null(""), day=day - begin)
-        .collect()
-    )
-    names = [own[column].unique().sort() for column in (*SERIES, "source")]
-    series = names[0].to_frame().join(names[1].to_frame(), how="cross")
-    asset, convention, source = (
-        own[name.name].cast(pl.Enum(name)).to_physical().to_numpy() for name in names
-    )
-    shape = (series.height, end - begin + 1)
-    cell = np.ravel_multi_index(
-        (asset.astype(np.intp) * len(names[1]) + convention, own["day"].to_numpy()), shape
-    )
+    within = closes.filter(day.is_between(begin, end)).with_columns(pl.col("source").fill_null(""))
+    known = pl.collect_all([within.select(pl.col(label).unique().sort()) for label in (*SERIES, "source")])
+    asset, convention, source = (pl.col(one.columns[0]).cast(pl.Enum(one.to_series())) for one in known)
+    series = known[0].join(known[1], how="cross")
+    shape = (series.height, int(end - begin) + 1)
+    number = asset.to_physical().cast(pl.Int64) * known[1].height + convention.to_physical()
+    own = within.select(
+        "close",
+        "adj_close",
+        cell=number * shape[1] + day - begin,
+        source=source.to_physical().cast(pl.Int32),
+    ).collect()
+    cell = own["cell"].to_numpy()
 
-    def laid(values: NDArray[Any], empty: float) -> NDArray[Any]:
+    def laid(column: str, empty: float) -> NDArray[Any]:
         """Each value in its place."""
+        values = own[column].to_numpy()
         cells = np.full(shape, empty, values.dtype)
         cells.ravel()[cell] = values
         return cells[:, taken - begin]
 
-    numbers = laid(source.astype(np.int64), -1)
-    return Prices(
-        series,
-        days,
-        np.logical_or.accumulate(numbers >= 0, axis=1),
-        laid(own["close"].to_numpy(), np.nan),
-        laid(own["adj_close"].to_numpy(), np.nan),
-        numbers,
-    )
+    sources = laid("source", -1)
+    has_begun = np.logical_or.accumulate(sources >= 0, axis=1)
+    return Prices(series, days, has_begun, laid("close", np.nan), laid("adj_close", np.nan), sources)
 
 
 def seams(prices: Prices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
