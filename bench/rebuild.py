@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-import flows.build
+import flows.steps
 from bench import pandas_way
 from flows import calendars, universe
 from flows.build import build
@@ -90,7 +90,7 @@ def floor(folder: Path, target: Path) -> dict[str, float]:
 
 def rebuilt_as_pandas(folder: Path, target: Path) -> dict[str, float]:
     """Landing zone to warehouse, but of the derived tables only those that pandas fills."""
-    flows.build.TRANSFORMS = AS_PANDAS
+    flows.steps.TRANSFORMS = AS_PANDAS
     return rebuilt(folder, target)
 
 
