@@ -1,8 +1,6 @@
 """What the states and the overlay were worth: against all other sessions, against rivals, with intervals."""
 
 from collections.abc import Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import Annotated as As
 from typing import Any
 
@@ -16,6 +14,7 @@ from schemas.table import conform, polars_schema
 from transforms.bootstrap import FloatArray, difference_intervals, mean_intervals
 from transforms.closes import SESSION_CLOSE
 from transforms.exposure import COST
+from transforms.intervals import reciprocal
 from transforms.signals import PAIR
 
 HORIZONS = (5, 10, 20)
@@ -105,74 +104,70 @@ def overlay_scorecard(
     frame = (
         exposure.join(betas, on=[*PAIR, "session"], how="left")
         .filter(pl.col("hold_log_return").is_not_null())
+        .with_columns(pl.col("beta").fill_null(1.0))
         .sort(*PAIR, "session")
         .collect()
     )
-    newest = frame["session"].max()
-    rows = [
-        {"asset": asset, "benchmark": benchmark, "as_of_session": newest, **row}
-        for (asset, benchmark), part in frame.partition_by(PAIR, as_dict=True).items()
-        for row in strategy_rows(part)
-    ]
-    add_intervals(rows)
-    return pl.LazyFrame(rows, schema=polars_schema(mart.OverlayScorecard)).pipe(
-        conform, mart.OverlayScorecard
+    pairs = frame.group_by(PAIR, maintain_order=True).agg(
+        "hold_log_return", "exposure", "beta", sessions=pl.len()
+    )
+    rows = [strategies(alike) for alike in pairs.partition_by("sessions", maintain_order=True)]
+    return (
+        pl.concat(rows or [pl.DataFrame(schema=polars_schema(mart.OverlayScorecard))])
+        .lazy()
+        .with_columns(pl.lit(frame["session"].max(), pl.Date).alias("as_of_session"))
+        .with_columns(pl.when(pl.col(pl.Float64).is_finite()).then(pl.col(pl.Float64)))
+        .sort(PAIR, maintain_order=True)
+        .pipe(conform, mart.OverlayScorecard)
     )
 
 
-def add_intervals(rows: list[dict[str, Any]]) -> None:
-    """The interval of each row's difference to holding, in place of its `excess`.
-
-    Rows of as many sessions have the same draws, and share one matrix product.
-    """
-    for _, some in groupby(sorted(rows, key=itemgetter("sessions")), key=itemgetter("sessions")):
-        alike = list(some)
-        excess = np.column_stack([row.pop("excess") for row in alike])
-        ends = mean_intervals(excess, MIN_BLOCK) * SESSIONS_PER_YEAR
-        for row, (low, high) in zip(alike, ends, strict=True):
-            row |= {"lo95": known(low), "hi95": known(high)}
-
-
-def strategy_rows(pair: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """One row per strategy of one pair."""
-    hold = pair["hold_log_return"].to_numpy()
-    overlay, beta = pair["exposure"].to_numpy(), pair["beta"].fill_null(1.0).to_numpy()
+def strategies(pairs: pl.DataFrame) -> pl.DataFrame:
+    """One row per pair and strategy, of pairs that have equally many sessions."""
+    length = pairs["sessions"][0]
+    hold, overlay, beta = (
+        pairs[column].explode().to_numpy().reshape(-1, length)
+        for column in ("hold_log_return", "exposure", "beta")
+    )
     shares = {
         "overlay": overlay,
-        "hold": np.ones(len(hold)),
-        "constant_exposure": np.full(len(hold), overlay.mean()),
+        "hold": np.ones_like(hold),
+        "constant_exposure": np.repeat(overlay.mean(axis=1, keepdims=True), length, axis=1),
         "beta_scaled": 1 / np.maximum(beta, 1.0),
     }
     benchmark = earned(shares["hold"], hold)
-    for strategy, share in shares.items():
-        yield {"strategy": strategy, "sessions": len(hold), **performance(share, hold, benchmark)}
+    return pl.concat(
+        pairs.select(*PAIR, "sessions").with_columns(
+            strategy=pl.lit(strategy), **performance(share, hold, benchmark)
+        )
+        for strategy, share in shares.items()
+    )
 
 
 def earned(share: FloatArray, hold: FloatArray) -> FloatArray:
-    """Log returns of a share of the asset after cost; the first session pays for buying it."""
+    """Log returns after cost of a share of the asset, (pairs, sessions); the first session buys it."""
     turnover = np.abs(np.diff(share, prepend=0.0))
-    return np.log1p(share * np.expm1(hold) - COST * turnover)
+    return np.asarray(np.log1p(share * np.expm1(hold) - COST * turnover))
 
 
-def performance(share: FloatArray, hold: FloatArray, benchmark: FloatArray) -> dict[str, Any]:
-    """Yearly figures of one strategy, and `excess`, its log returns over those of holding."""
+def performance(share: FloatArray, hold: FloatArray, benchmark: FloatArray) -> dict[str, FloatArray]:
+    """Yearly figures of one strategy for each pair, not finite where there is none; see `earned`."""
     returns = earned(share, hold)
-    growth = np.append(0.0, returns.cumsum())
+    growth = np.pad(returns.cumsum(axis=1), ((0, 0), (1, 0)))
     excess = returns - benchmark
-    volatility = returns.std(ddof=1) * np.sqrt(SESSIONS_PER_YEAR) if len(returns) > 1 else np.nan
-    annual = returns.mean() * SESSIONS_PER_YEAR
-    figures = {
-        "mean_exposure": share.mean(),
-        "turnover_per_year": np.abs(np.diff(share, prepend=0.0)).mean() * SESSIONS_PER_YEAR,
+    is_one = returns.shape[1] == 1
+    deviation = np.full(len(returns), np.nan) if is_one else returns.std(axis=1, ddof=1)
+    volatility = deviation * np.sqrt(SESSIONS_PER_YEAR)
+    annual = returns.mean(axis=1) * SESSIONS_PER_YEAR
+    low, high = mean_intervals(excess.T, MIN_BLOCK).T * SESSIONS_PER_YEAR
+    return {
+        "mean_exposure": share.mean(axis=1),
+        "turnover_per_year": np.abs(np.diff(share, prepend=0.0)).mean(axis=1) * SESSIONS_PER_YEAR,
         "annual_log_return": annual,
         "annual_volatility": volatility,
-        "sharpe": annual / volatility if volatility > 0 else np.nan,
-        "max_drawdown": 1 - np.exp(np.min(growth - np.maximum.accumulate(growth))),
-        "difference": excess.mean() * SESSIONS_PER_YEAR,
+        "sharpe": annual * reciprocal(volatility),
+        "max_drawdown": 1 - np.exp(np.min(growth - np.maximum.accumulate(growth, axis=1), axis=1)),
+        "difference": excess.mean(axis=1) * SESSIONS_PER_YEAR,
+        "lo95": low,
+        "hi95": high,
     }
-    return {**{name: known(figure) for name, figure in figures.items()}, "excess": excess}
-
-
-def known(figure: float) -> float | None:
-    """A plain number; None for one that is not finite."""
-    return float(figure) if np.isfinite(figure) else None

@@ -27,7 +27,7 @@ from warehouse.definitions import (
     schema_of,
     views,
 )
-from warehouse.keys import refuse_repeated, refuse_stored, refuse_twice
+from warehouse.keys import refuse_stored, refuse_twice
 from warehouse.place import File, Place, StoreError, literal
 from warehouse.queries import Queries
 
@@ -135,7 +135,8 @@ class Store(Queries):
     def load(self, model: type[Table], pieces: Iterable[pl.DataFrame], path: Path) -> int:
         """Add the rows of a Parquet file to an append-only table, validated; returns their number.
 
-        DuckDB reads the file itself, and compares its keys with the stored ones once, not once a piece.
+        DuckDB reads the file itself, and compares its keys with the stored ones once, not once a piece. It
+        takes the memory of a piece, and 8 bytes a row for the keys.
 
         Args:
             model: The table.
@@ -148,19 +149,22 @@ class Store(Queries):
         """
         columns = ", ".join(f'"{c}"' for c in pl.read_parquet_schema(path) if c in polars_schema(model))
 
-        def validated() -> None:
-            for piece in pieces:
-                validate(piece, model)
+        def keys_differ() -> bool:
+            of_key = [validate(piece, model).select(key(model)).hash_rows() for piece in pieces]
+            return not of_key or pl.concat(of_key).is_unique().all()
 
         def write() -> int:
             with ThreadPoolExecutor(1) as beside:
-                rows_hold = beside.submit(validated)
+                checked = beside.submit(keys_differ)
                 try:
-                    refuse_repeated(self.con, model, "read_parquet($1)", str(path))
+                    refuse_stored(self.con, model, "read_parquet($1)", str(path))
                     rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM read_parquet($1)"
-                    return int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
+                    count = int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
                 finally:
-                    rows_hold.result()  # what a row breaks is the better reason than what DuckDB makes of it
+                    differ = checked.result()  # a broken row is a better reason than what DuckDB makes of it
+            if not differ:
+                refuse_twice(self.con, model, "read_parquet($1)", str(path))
+            return count
 
         return self.transact(write)
 
