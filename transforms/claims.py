@@ -190,7 +190,7 @@ CLAIMS: tuple[Claim, ...] = (
         "The link is weaker in the 30 sessions after a shock that only {target} had.",
         LOOSER_AFTER_SHOCKS,
         above(0.0, form="+.2f"),
-        "difference of correlations (other sessions minus after shocks)",
+        "drop of the correlation after shocks",
         "difference",
         block=60,
     ),
@@ -215,10 +215,10 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "breakout_after_quiet",
         "After a quiet stretch with a neutral RSI, {target} reaches a 20-session high rather than a low in "
-        "the next 20 sessions more often than else.",
+        "the next 20 sessions more often than otherwise.",
         BREAKOUT_AFTER_QUIET,
         above(0.0, form="+.0%"),
-        "difference of frequencies (highs minus lows, after quiet minus otherwise)",
+        "extra frequency of highs over lows after quiet stretches",
         "difference",
         block=40,
     ),

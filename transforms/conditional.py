@@ -135,7 +135,7 @@ def partial_figures(
     sides = standardised(windows)
     rest = residuals(sides, controls)
     own = np.clip(np.mean(rest * rest, axis=-1), 0, 1)
-    shares = np.stack([1 - own, own, *share_interval(sides[:-controls], rest, own, controls)])[:, left]
+    shares = np.stack([1 - own, own, *own_share_interval(sides[:-controls], rest, own, controls)])[:, left]
     rest = scaled(rest)
     r, kappa = moments(rest, left, right)
     return np.stack([r, *kurtosis_interval(r, kappa, windows.shape[2], controls), *shares])
@@ -189,7 +189,7 @@ def products_of(
         yield list(alike), rights, np.array([[place[a, b] for b in rights] for a in alike])
 
 
-def share_interval(
+def own_share_interval(
     sides: FloatArray, rest: FloatArray, own: FloatArray, controls: int
 ) -> tuple[FloatArray, FloatArray]:
     """95 % interval of the share of each side's variance that is its own, (sides, windows) each.

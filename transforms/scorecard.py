@@ -77,7 +77,7 @@ def episodes(is_in: np.ndarray, horizon: int) -> int:
 def judged(forward: FloatArray, is_in: np.ndarray, count: int, interval: FloatArray) -> dict[str, Any]:
     """The figures of one state and horizon, or only the reason why there are none."""
     if count < FEW_EPISODES:
-        return {"note": f"too few: {count} episodes"}
+        return {"note": f"too few: {count} episode{'' if count == 1 else 's'}"}
     if is_in.all() or np.isnan(interval).any():
         return {"note": "nothing to compare with"}
     low, high = (float(end) for end in interval)

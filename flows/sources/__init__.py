@@ -134,6 +134,7 @@ def fetch(request: Request) -> Answer:
     if request.provider not in SOURCES:
         raise SourceError(f"{request.source} {request.label}: no adapter for provider {request.provider}")
     from flows.sources.policy import metered  # it needs the contract above
+    from flows.sources.secret import masked
 
     with metered() as meter:
         try:
@@ -142,7 +143,7 @@ def fetch(request: Request) -> Answer:
             error.pages, error.retries = meter.pages, meter.retries
             raise
         except Exception as error:  # whatever an adapter meets, it is the failure of its source alone
-            told = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+            told = masked(f"{type(error).__name__}: {error}".split("\n", 1)[0])
             raise SourceError(
                 f"{request.source} {request.label}: an answer of another form ({told})"
             ) from error

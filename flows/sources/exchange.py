@@ -15,7 +15,7 @@ import polars as pl
 from flows.sources import Answer, Request
 from flows.sources.answers import FetchError
 from flows.sources.exchange_session import polite_session
-from flows.sources.secret import secret
+from flows.sources.secret import masked, secret
 from flows.sources.web import WHAT
 
 FIRST_DAY = date(2017, 1, 1)  # where a history starts if nobody asked for more
@@ -99,7 +99,7 @@ def call(request: Request, exchange: Any, method: str, *arguments: Any) -> Any:
     except BadSymbol as error:
         raise FetchError(f"{request.what}: the exchange does not list it; check the symbol") from error
     except (BaseError, TypeError, KeyError, AttributeError, ValueError) as error:
-        first = " ".join(str(error).split())[:160]
+        first = masked(" ".join(str(error).split()))[:160]
         raise FetchError(f"{request.what}: {type(error).__name__} ({first}); run again later") from error
 
 

@@ -5,7 +5,7 @@ the release. A statement gives the target range in words ("3-3/4 to 4 percent") 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from email.utils import parsedate_to_datetime
@@ -63,12 +63,23 @@ def fetch(request: Request) -> Answer:
         raise FetchError(
             f"{request.what}: the calendar page shows no meeting; its form has changed, report it"
         )
-    released = feed(get(request.what, FEED, "page"))
+    released = feed(get(request.what, FEED, "page", check=naming(request.what, "<rss")))
     since = request.since or date.min
     wanted = [meeting for meeting in meetings if meeting.day >= since]
     events = [event(request, meeting, released) for meeting in wanted]
     rows = [row for row in events if request.until is None or row["released_at"].date() <= request.until]
     return Answer(pl.DataFrame(rows, schema=SCHEMA))
+
+
+def naming(what: str, word: str) -> Callable[[str], None]:
+    """A check that a page has a word that it always has; that of a network's login or a block has not."""
+
+    def check(page: str) -> None:
+        if word not in page:
+            said = f"{what}: answered a page without {word}; run again later"
+            raise FetchError(said, is_transient=True, is_down=True)
+
+    return check
 
 
 def calendar(page: str) -> Iterator[Meeting]:
@@ -113,7 +124,8 @@ def event(request: Request, meeting: Meeting, released: dict[str, datetime]) -> 
     row = {"event_id": f"fomc-{meeting.day}", "released_at": planned, "kind": "meeting"}
     if meeting.statement is None:
         return row
-    page = BeautifulSoup(get(request.what, HOST + meeting.statement, "page"), "html.parser")
+    said = get(request.what, HOST + meeting.statement, "page", check=naming(request.what, "Committee"))
+    page = BeautifulSoup(said, "html.parser")
     body = page.select_one("#article") or page
     text = "\n".join(paragraph.get_text(" ", strip=True) for paragraph in body.find_all("p"))
     if not text:

@@ -135,7 +135,7 @@ def test_only_sessions_with_a_full_horizon_count():
 def test_a_state_without_any_other_has_nothing_to_compare_with():
     values = np.random.default_rng(1).normal(size=400)
     made = judged(["neutral"] * 400, values)
-    assert one(made, "neutral")["note"] == "too few: 1 episodes"
+    assert one(made, "neutral")["note"] == "too few: 1 episode"
     assert one(made, "watch")["episodes"] == 0
 
 

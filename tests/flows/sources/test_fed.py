@@ -13,7 +13,7 @@ from flows.fetching import attempt
 from flows.intake import take_in
 from flows.ledger import land, load_landed
 from flows.resume import known
-from flows.sources import fetch
+from flows.sources import SourceError, fetch
 from flows.sources.fed import calendar, release_time, target
 from flows.sources.tone import tone
 from schemas import raw
@@ -126,6 +126,18 @@ def test_feed_gives_the_instant_before_the_page_does(provider: Provider) -> None
     feed = provider.routes["press_monetary.xml"]
     provider.routes["press_monetary.xml"] = Said(str(feed.body).replace("19:00:00", "19:00:07"))
     assert fetch(FED.request).rows["released_at"][0] == datetime(2026, 1, 28, 19, 0, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("page", FED.beside)
+def test_page_of_a_hotel_is_neither_a_feed_nor_a_statement(provider: Provider, page: str) -> None:
+    hotel = Said("<html><body><p>Sign in to the network</p></body></html>", content_type="text/html")
+    FED.serve(provider)
+    good, provider.routes[page] = provider.routes[page], hotel
+    with pytest.raises(SourceError, match="answered a page without") as caught:
+        fetch(FED.request)
+    assert caught.value.is_transient
+    provider.routes[page] = [hotel, good]
+    assert fetch(FED.request).rows.height == 2
 
 
 def test_statements_from_before_the_range_are_not_read_again(provider: Provider) -> None:

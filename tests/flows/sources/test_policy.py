@@ -1,20 +1,24 @@
 """How fast, how long, how often, and when not at all."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from adapters import GECKO, VINTAGES
+from adapters import CASES, GECKO, VINTAGES
 from clock import Clock
 from server import Provider, Said, error
+from world import FRIDAY, START, World
 
 from flows.sources import SourceError, fetch
 from flows.sources.answers import FetchError, retry_after
 from flows.sources.bucket import Bucket
+from flows.sources.exchange import opened
 from flows.sources.policy import Policy
 from flows.sources.secret import masked
+from warehouse.store import Store
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -191,6 +195,58 @@ def test_key_is_nowhere(
     assert f"api_key={KEY}" in provider.seen[0]
     assert KEY not in str(caught.value) + caplog.text
     assert "HTTP Request" in caplog.text  # httpx did log the address
+
+
+@pytest.mark.parametrize(
+    "said",
+    [Said(json.dumps({"error": [f"EAPI:Invalid key:{KEY}"]})), Said(f"no {KEY}", 400)],
+    ids=["200", "400"],
+)
+def test_key_that_an_exchange_repeats_is_masked(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    monkeypatch.setenv("KRAKEN_APIKEY", KEY)
+    kraken = next(case for case in CASES if case.name == "kraken")
+    kraken.serve(provider, said)
+    with pytest.raises(SourceError) as caught:
+        fetch(kraken.request)
+    assert opened("kraken").apiKey == KEY
+    assert KEY not in str(caught.value)
+
+
+def test_key_in_an_answer_of_another_form_is_masked(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", KEY)
+    strange = json.dumps({"count": KEY, "observations": [{}]})
+    VINTAGES.serve(provider, Said(strange))
+    with pytest.raises(SourceError, match="another form") as caught:
+        fetch(VINTAGES.request)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+def test_run_writes_its_key_nowhere(
+    world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *, is_served: bool
+) -> None:
+    monkeypatch.setenv("FRED_API_KEY", KEY)
+    monkeypatch.setenv("COINBASEEXCHANGE_APIKEY", KEY)
+    series = {"id": "DGS10", "provider": "fred", "unit": "percent", "sign": -1, "release_lag_days": 1}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in series.items()]
+    world.path.write_text("\n".join([world.path.read_text(), "[[macro]]", *lines]))
+    repeated = Said(f"you sent api_key={KEY}, that is {KEY}", 500)
+    VINTAGES.serve(world.provider, None if is_served else repeated)
+    world.run(FRIDAY, since=START.date())
+    assert world.provider.asked(f"api_key={KEY}")
+    loads = world.sql("SELECT * FROM ops.loads WHERE source = 'fred'")
+    assert loads["status"].to_list() == ["loaded" if is_served else "failed"]
+    with Store(world.data / "warehouse.duckdb") as store:
+        for table in store.tables():
+            assert KEY not in store.con.sql(f"FROM {table}").pl().write_json(), table
+    assert KEY not in "".join(capfd.readouterr())
+    assert not [
+        path for path in world.data.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()
+    ]
 
 
 def test_mask_knows_keys_by_name() -> None:
