@@ -42,7 +42,7 @@ live: $(VENV)/.core ## run the whole pipeline on live sources
 	@$(BIN)/python -m flows.refresh --universe $(or $(UNIVERSE),universe.toml) --data $(DATA)
 
 serve: $(VENV)/.core ## Prefect server, worker and all deployments, on loopback (COMOVE_PORT, default 4200)
-	@$(BIN)/python -m flows.serve
+	@$(BIN)/python -m flows.bound flows.serve
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -41,7 +41,7 @@ def settings(port: int) -> dict[str, str]:
 def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A Prefect command in a process group of its own, which ends with the block, or with this process."""
     process = subprocess.Popen(  # noqa: S603 - our own words, no shell
-        [sys.executable, "-m", "flows.bound", *arguments], cwd=ROOT, start_new_session=True
+        [sys.executable, "-m", "flows.bound", "prefect", *arguments], cwd=ROOT, start_new_session=True
     )
     try:
         yield process

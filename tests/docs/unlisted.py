@@ -27,7 +27,8 @@ NOT_RUN: dict[str, str] = {
     'export PREFECT_SERVER_CORS_ALLOWED_ORIGINS="https://prefect.example.org"': SECRET,
     "python -m prefect server start --host 0.0.0.0": STAYS,
     "COMOVE_KILLS=200 COMOVE_KILLS_TO=kills.json python -m pytest tests/faults/test_random_kills.py": FAULTS,
-    "python -m pytest tests/faults tests/warehouse/test_compact.py": FAULTS,
+    "python -m pytest tests/faults tests/warehouse/test_compact.py tests/warehouse/test_backup.py": FAULTS,
+    "python -m pytest tests/flows/test_served.py tests/flows/test_split.py": SUITE,
     "COMOVE_WRITE_DOCS=1 .venv/bin/python -m pytest -q tests/docs/test_questions.py": SUITE,
     "from prefect.blocks.notifications import SlackWebhook": "it saves a secret in the reader's Prefect",
 }

@@ -1,8 +1,11 @@
 """The make targets as people type them, on the environment that runs the tests."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,15 +13,31 @@ import pytest
 from flows import universe
 from flows.last import last
 from tests.faults.compare import published, stored
+from tests.flows.served import Served, below, words
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
+MAKE = [
+    "make",
+    "-o",
+    ".venv/.core",
+    f"BIN={BIN}",
+]  # without a look whether the packages are those of the lock
+
+
 def make(*words: str) -> subprocess.CompletedProcess[str]:
-    """A target, without a look at whether the packages are those of the lock."""
-    asked = ["make", "-o", ".venv/.core", f"BIN={BIN}", *words]
-    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    """A target."""
+    return subprocess.run([*MAKE, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def within(seconds: float, has_come: Callable[[], bool]) -> bool:
+    """Whether something holds in time."""
+    deadline = time.monotonic() + seconds
+    while not (held := has_come()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return held
 
 
 @pytest.mark.parametrize("target", ["rebuild", "replay"])
@@ -53,3 +72,16 @@ def test_a_backup_brings_everything_back(folder: Path, tmp_path: Path) -> None:
     raw = {table: digest for table, digest in wanted.items() if table.startswith("raw.")}
     assert stored(data).items() >= raw.items()
     assert published(data) == stored(data)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_what_make_serve_started_ends_with_it(tmp_path: Path) -> None:
+    env = {**os.environ, **Served(tmp_path, tmp_path).env}
+    with (tmp_path / "log").open("w") as log:
+        served = subprocess.Popen([*MAKE, "serve"], cwd=ROOT, env=env, stdout=log, stderr=log)
+    assert within(120, lambda: any("prefect server start" in words(pid) for pid in below(served.pid)))
+    started = below(served.pid)
+    served.kill()
+    served.wait()
+    assert within(60, lambda: not any(Path(f"/proc/{pid}").exists() for pid in started)), started

@@ -77,7 +77,7 @@ def test_the_flow_publishes_and_shows_its_steps_and_what_it_wrote(
     of_tables = dict.fromkeys(lineage.written(done), 1)
     assert steps == {"attempt": 5, "land": 1, "build": 1, "publish": 1, "render": 1} | of_tables
     kinds = {artifact.key: artifact.type for artifact in artifacts}
-    tables = dict.fromkeys(("claims", "freshness", "timings"), "table")
+    tables = dict.fromkeys(("run-summary", "claims", "freshness", "timings"), "table")
     assert kinds == {"headline": "markdown", "page": "markdown"} | tables
     assert done.troubles == []
     assert done.page is not None

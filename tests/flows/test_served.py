@@ -1,6 +1,7 @@
 """Server, worker, deployments and their runs, end to end and without a network."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Scheduled
 
+from flows.lock import one_writer
 from tests.flows.served import ROOT, Served, below, by_its_clock, every_minute, state_of, words
 from tests.flows.webhook import Webhook
 from warehouse.reader import connect
@@ -143,6 +146,40 @@ def test_the_run_after_the_close_is_that_of_the_day_for_which_it_was_planned(
     made = client.create_flow_run_from_deployment(close, parameters=given, state=due)
     assert served.ended(client, made.id).name == name, served.log
     assert (Path(given["data"]) / "published" / "latest.json").exists() == published
+
+
+def twice(served: Served, client: SyncPrefectClient, name: str, given: dict[str, Any]) -> list[UUID]:
+    """Two runs of a deployment, due at once, the second once the first is under way."""
+    one, made = deployment(client, name).id, []
+    for _ in range(2):
+        run = client.create_flow_run_from_deployment(one, parameters=given, state=Scheduled())
+        made.append(run.id)
+        served.wait(lambda: state_of(client, made[0]).is_running(), every=0.5)
+    return made
+
+
+def test_a_scheduled_run_that_finds_one_under_way_is_dropped(
+    served: Served, client: SyncPrefectClient
+) -> None:
+    given = {**served.given("dropped"), "wait": 600}
+    with one_writer(Path(given["data"]), 0):
+        first, second = twice(served, client, "crypto-hourly", given)
+        assert served.ended(client, second).is_cancelled(), served.log
+        assert state_of(client, first).is_running()
+    assert served.ended(client, first).is_completed(), served.log
+
+
+def test_a_second_backfill_waits_for_the_first(served: Served, client: SyncPrefectClient, once: Path) -> None:
+    given = {**served.given("queued"), "since": "2025-10-01", "wait": 600}
+    shutil.copytree(once / "data", given["data"])
+    with one_writer(Path(given["data"]), 0):
+        first, second = twice(served, client, "backfill", given)
+        served.wait(lambda: state_of(client, second).name == "AwaitingConcurrencySlot", every=0.5)
+        assert state_of(client, first).is_running()
+    assert served.ended(client, first).is_completed(), served.log
+    assert served.ended(client, second).is_completed(), served.log
+    runs = [client.read_flow_run(one) for one in (first, second)]
+    assert runs[0].end_time <= runs[1].start_time
 
 
 def test_failed_and_late_runs_are_told_to_a_webhook(
