@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import correlation, daily, indicators, questions, rebuild
+from bench import at_scale, correlation, daily, indicators, questions
 from bench.timing import Table
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ def on_samples() -> list[Table]:
 SETS: dict[str, Callable[[float], list[Table]]] = {
     "kernel": lambda _: [correlation.table()],
     "indicators": lambda _: [indicators.table()],
-    "large": rebuild.tables,
+    "large": at_scale.tables,
     "runs": lambda _: [daily.table()],
     "questions": lambda _: on_samples(),
 }

@@ -22,18 +22,20 @@ CHILD = """
 import json, sys, time
 clock = [time.perf_counter()]
 from pathlib import Path
+universe, data = Path(sys.argv[1]), Path(sys.argv[2])
 if sys.argv[3] == "prefect":
     from flows.command import quietly
     from flows.refresh import refresh
     def once():
         with quietly():
-            refresh(Path(sys.argv[1]), Path(sys.argv[2]))
+            refresh(universe, data)
 else:
+    from flows import universe as universes
+    from flows.job import Job
     from flows.pipeline import run
-    from flows.refresh import job
     from flows.runners import Plain
     def once():
-        run(job(Path(sys.argv[1]), Path(sys.argv[2]), None, None, None, 0.0, None), Plain())
+        run(Job(universes.load(universe), data, universe_path=universe), Plain())
 clock.append(time.perf_counter())
 for _ in range(int(sys.argv[4])):
     once()
@@ -67,7 +69,7 @@ def one_round(folder: Path) -> dict[str, float]:
     cut(samples)
     universe = samples / "universe.toml"
     start, first = child(universe, data)
-    _, nothing = child(universe, data)
+    _, nothing, again = child(universe, data, times=2)
     shutil.copytree(ROOT / "samples", samples, dirs_exist_ok=True)
     _, day = child(universe, data)
     imports, with_server, warm = child(universe, data, "prefect", 2)
@@ -75,10 +77,11 @@ def one_round(folder: Path) -> dict[str, float]:
         "plain: Python's imports": start,
         "plain: first run": first,
         "plain: nothing new": nothing,
+        "plain: nothing new, again in the same process": again,
         BASE: day,
         "Prefect: imports more": imports - start,
         "Prefect: start of its temporary server": with_server - warm,
-        "Prefect: flow and tasks (nothing new, less plain)": warm - nothing,
+        "Prefect: flow and tasks (second run of a process, less the same without it)": warm - again,
     }
 
 

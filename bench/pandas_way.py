@@ -41,9 +41,11 @@ def closes(bars: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def returns(prices: pd.DataFrame) -> pd.DataFrame:
-    """Log returns from session to session."""
-    logs = np.log(prices["close"])
-    return prices[["symbol", "session"]].assign(log_return=logs.groupby(prices["symbol"], sort=False).diff())
+    """Log returns from session to session, a row for every session, and the days between the two."""
+    wide = prices.pivot(index="session", columns="symbol", values="close")
+    long = np.log(wide).diff().iloc[1:].melt(ignore_index=False, value_name="log_return").reset_index()
+    gaps = wide.index.to_series().diff().dt.days
+    return long.assign(gap_days=long["session"].map(gaps))
 
 
 def normalized(prices: pd.DataFrame) -> pd.DataFrame:
@@ -52,18 +54,35 @@ def normalized(prices: pd.DataFrame) -> pd.DataFrame:
     return prices[["symbol", "session"]].assign(rebased=100 * prices["close"] / first)
 
 
-def correlations(moves: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
-    """Rolling correlation and beta of every pair in every window."""
+def correlations(moves: pd.DataFrame, pairs: list[tuple[str, str]], threshold: float = 0.5) -> pd.DataFrame:
+    """Every column of `mart.correlations` but Spearman's; the interval is Fisher's for normal returns."""
     wide = moves.pivot(index="session", columns="symbol", values="log_return")
     left, right = (wide[[pair[side] for pair in pairs]] for side in (0, 1))
-    labels = pd.MultiIndex.from_tuples(pairs, names=["asset", "benchmark"])
-    left.columns = right.columns = labels
+    left.columns = right.columns = pd.MultiIndex.from_tuples(pairs, names=["asset", "benchmark"])
+    ewma = left.ewm(alpha=0.06).corr(right, pairwise=False)
+    seen = (left.notna() & right.notna()).cumsum()
     parts = []
     for window in WINDOWS:
         link = left.rolling(window).corr(right)
         beta = left.rolling(window).cov(right) / right.rolling(window).var()
-        long = pd.DataFrame({"r": link.unstack(), "beta": beta.unstack()}).reset_index()
-        parts.append(long.assign(window_sessions=window))
+        columns = {"n": seen.clip(upper=window), "r": link, "beta": beta, "ewma_r": ewma}
+        long = pd.DataFrame({name: one.unstack() for name, one in columns.items()}).reset_index()
+        z, half = np.arctanh(long["r"]), 1.96 / np.sqrt(window - 3)
+        lo95, hi95 = np.tanh(z - half), np.tanh(z + half)
+        starts = wide.index.to_series().shift(window - 1)
+        verdict = np.select(
+            [lo95 > threshold, hi95 < threshold, lo95.notna()], ["strong", "weak", "undetermined"], ""
+        )
+        parts.append(
+            long.assign(
+                window_sessions=window,
+                window_start=long["session"].map(starts),
+                lo95=lo95,
+                hi95=hi95,
+                is_above_threshold=long["r"] > threshold,
+                verdict=verdict,
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""From landed files to published tables on the large universe: against pandas, and against the floor.
+"""From landed files to tables in a DuckDB file, each way in its own process: ours, pandas, and the floor.
 
 The floor reads the same landed files and writes the same tables, computed beforehand, and does nothing else.
 """
@@ -11,27 +11,27 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import duckdb
-import polars as pl
 
-from bench import large, pandas_way
-from bench.timing import Row, Table, alternated, compared
+import flows.steps
+from bench import pandas_way
 from flows import calendars, universe
-from flows.build import END_OF_TIME, build
+from flows.build import build
 from flows.job import Job
 from flows.ledger import load_landed
-from schemas import core, raw
 from transforms.breadth import breadth
-from transforms.returns import returns
-from transforms.rolling import rolling_correlation
+from transforms.closes import closes
+from transforms.correlations import correlations
+from transforms.indicators import indicators
+from transforms.returns import normalized, returns
 from warehouse.publish import publish
 from warehouse.store import Store
 
 ROOT = Path(__file__).parents[1]
 FLOOR, PANDAS, OURS = "the floor", "pandas, the large tables alone", "comove, all tables"
+SAME = "comove, the tables that pandas fills"
+AS_PANDAS = (closes, returns, normalized, correlations, breadth, indicators)
 
 
 class Spent:
@@ -88,7 +88,18 @@ def floor(folder: Path, target: Path) -> dict[str, float]:
     return spent.so_far()
 
 
-WAYS: dict[str, Callable[[Path, Path], dict[str, float]]] = {OURS: rebuilt, PANDAS: by_pandas, FLOOR: floor}
+def rebuilt_as_pandas(folder: Path, target: Path) -> dict[str, float]:
+    """Landing zone to warehouse, but of the derived tables only those that pandas fills."""
+    flows.steps.TRANSFORMS = AS_PANDAS
+    return rebuilt(folder, target)
+
+
+WAYS: dict[str, Callable[[Path, Path], dict[str, float]]] = {
+    OURS: rebuilt,
+    PANDAS: by_pandas,
+    SAME: rebuilt_as_pandas,
+    FLOOR: floor,
+}
 
 
 def apart(way: str, folder: Path) -> dict[str, float]:
@@ -112,97 +123,6 @@ def keep_made(folder: Path) -> None:
         ).fetchall():
             con.execute(f"COPY {table} TO '{made}/{table}.parquet' (COMPRESSION snappy)")
 
-
-def stages(folder: Path, rounds: int) -> Table:
-    """Frames in, frames out, against pandas."""
-    job = job_of(folder)
-    with Store(folder / "work" / "warehouse.duckdb", read_only=True) as store:
-        tables: dict[Any, pl.DataFrame] = {
-            model: store.newest(model, END_OF_TIME)
-            for model in (raw.Bars, raw.Constituents, core.Panels, core.Sessions, core.Closes, core.Returns)
-        }
-    study, pairs = job.universe.study_parameters, list(job.universe.pairs)
-    members = tables[raw.Bars].filter(pl.col("source") == "files:members.csv")
-    own = tables[core.Closes].filter(pl.col("convention") == "session_close")
-    prices = own.select("asset", "session", "close").to_pandas().rename(columns={"asset": "symbol"})
-    moves = pandas_way.returns(prices)
-    wide = (
-        tables[core.Returns]
-        .filter(pl.col("convention") == "session_close")
-        .pivot("asset", index="session", values="log_return")
-        .sort("session")
-    )
-    assets = wide.columns[1:]
-    left, right = (pl.Series([assets.index(pair[side]) for pair in pairs]).to_numpy() for side in (0, 1))
-    in_pandas = members.select("opened_at", "symbol", "close").to_pandas()
-    lazy = {model: frame.lazy() for model, frame in tables.items()}
-    runs: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
-        (
-            "breadth",
-            lambda: breadth(
-                members.lazy(), lazy[raw.Constituents], lazy[core.Panels], lazy[core.Sessions]
-            ).collect(),
-            lambda: pandas_way.breadth(in_pandas),
-        ),
-        (
-            "returns",
-            lambda: returns(own.lazy(), lazy[core.Sessions], study).collect(),
-            lambda: pandas_way.returns(prices),
-        ),
-        (
-            "correlations (r)",
-            lambda: [
-                rolling_correlation(wide.drop("session").to_numpy(), left, right, window)
-                for window in study.windows
-            ],
-            lambda: pandas_way.correlations(moves, pairs),
-        ),
-    ]
-    rows: list[Row] = []
-    for stage, ours, theirs in runs:
-        rows += compared(
-            alternated({f"{stage}: comove": ours, f"{stage}: pandas": theirs}, rounds), [f"{stage}: pandas"]
-        )
-    return Table("Compute stages, frames in and frames out", "The large universe.", "pandas", rows)
-
-
-def tables(scale: float = 1.0, rounds: int = 3) -> list[Table]:
-    """The stages, the whole rebuild, and twice the members."""
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        whole = large.Size(members=int(3000 * scale), crypto=max(2, int(50 * scale)))
-        bars = large.make(folder, whole)
-        apart(OURS, folder)
-        keep_made(folder)
-        parts = stages(folder, rounds)
-        found = [{way: apart(way, folder) for way in WAYS} for _ in range(rounds)]
-        half = folder / "half"
-        large.make(half, large.Size(members=whole.members // 2, crypto=whole.crypto))
-        of_half = [apart(OURS, half) for _ in range(rounds)]
-    times = {way: [of_round[way]["all"] for of_round in found] for way in WAYS}
-    rows = compared(times, [FLOOR])
-    for row in rows:
-        row.notes["peak memory"] = f"{max(one[row.name]['gib'] for one in found):.1f} GiB"
-    ours = [one[OURS] for one in found]
-    slowest = sorted(ours[0].items(), key=lambda item: -item[1])
-    told = ", ".join(
-        f"{label} {spent:.1f} s" for label, spent in slowest if spent > 1 and label not in TOTALS
-    )
-    twice = compared(
-        {"all members": times[OURS], "half of them": [one["all"] for one in of_half]}, ["half of them"]
-    )
-    publishing = compared({"publish": [one["publish"] for one in ours], "rebuild": times[OURS]}, ["rebuild"])
-    pairs, rows_in_all = whole.crypto * whole.benchmarks, ours[0]["rows"]
-    about = f"{bars:,} bars, {pairs:,} pairs, {rows_in_all:,.0f} rows in all. {told}."
-    return [
-        parts,
-        Table("The whole rebuild, landing zone to mart", about, FLOOR, rows),
-        Table("Twice the members", "The whole rebuild.", "half of them", twice),
-        Table("Publishing the large universe", "DuckDB copy, Parquet, hashes.", "the rebuild", publishing),
-    ]
-
-
-TOTALS = ("all", "rows", "gib", "publish")
 
 if __name__ == "__main__":
     print(json.dumps(WAYS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))))

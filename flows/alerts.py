@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.job import Job
-from warehouse.manifest import replace_text
+from warehouse.files import replace_text
 from warehouse.reader import connect
 
 if TYPE_CHECKING:

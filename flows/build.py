@@ -4,63 +4,27 @@ What has not changed is neither made nor written again; `flows.build_cache` says
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from graphlib import TopologicalSorter
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import polars as pl
 
 from flows import calendars
 from flows.build_cache import BuildCache
 from flows.dictionary import dictionary
+from flows.steps import Step, perform
 from flows.universe import Universe
 from schemas import TABLES, Table, core, mart, ops
 from schemas.table import REVISED, name
 from transforms.claims import claims
-from transforms.registry import TRANSFORMS
 from transforms.study import Study
 from warehouse.store import Frames, Query, Store
 
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 DERIVED = [model for model in TABLES if name(model).startswith(("core", "mart")) and model is not mart.Claims]
 WARM_UP = timedelta(days=10)  # so that the first bar's session has one before it
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A transform and what its signature says: the tables it reads, and the one it makes."""
-
-    run: Callable[..., pl.LazyFrame]
-    made: type[Table]
-    inputs: dict[str, tuple[Any, ...]]
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether it asks for the instant of the run."""
-        return (datetime,) in self.inputs.values()
-
-    @property
-    def reads(self) -> list[type[Table]]:
-        """The tables among its inputs."""
-        return [args[1] for args in self.inputs.values() if len(args) > 1]
-
-
-@cache
-def step(transform: Callable[..., pl.LazyFrame]) -> Step:
-    """Read a signature: `Annotated[LazyFrame, Table]` is a table, anything else a parameter by its type."""
-    hints = get_type_hints(transform, include_extras=True)
-    inputs = {label: get_args(hint) or (hint,) for label, hint in hints.items() if label != "return"}
-    return Step(transform, get_args(hints["return"])[1], inputs)
-
-
-def order() -> Iterator[Step]:
-    """The steps, each after those that make what it reads."""
-    makers = {step(transform).made: step(transform) for transform in TRANSFORMS}
-    graph = {made: maker.reads for made, maker in makers.items()}
-    return (makers[table] for table in TopologicalSorter(graph).static_order() if table in makers)
 
 
 def build(store: Store, universe: Universe, now: datetime, as_of: datetime | None = None) -> dict[str, float]:
@@ -74,7 +38,7 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
             even if the clock went back meanwhile.
 
     Returns:
-        Seconds per table, in the order in which they were made, and for writing them all.
+        Seconds per table, for reading and for writing them all; some tables are made at the same time.
     """
     known_by = as_of or END_OF_TIME
     study, names = universe.study_parameters, {asset.id: asset.name for asset in universe.asset}
@@ -125,33 +89,53 @@ def compute(
         built: What the stored tables were made of; without it, everything has changed.
 
     Returns:
-        Every table that is not raw and not stored as it is already, and the seconds that each took.
+        Every table that is not raw and not stored as it is already; and the seconds that each took, some at
+        the same time, and those of reading for them.
     """
-    built = built or BuildCache.empty()
-    parameters: dict[Any, Any] = {Study: study, datetime: as_of}
-    known, seconds = dict(tables), {}
-    made = {model: frame for model, frame in tables.items() if built.record(model, "", frame)}
+    making = Making(read, study, as_of, built or BuildCache.empty(), dict(tables))
+    making.made = {model: frame for model, frame in tables.items() if making.built.record(model, "", frame)}
+    perform(making.prepare, making.keep)
+    return making.made, making.seconds
 
-    def argument(kind: Any, *marks: Any) -> Any:
+
+@dataclass(slots=True)
+class Making:
+    """A build under way: what gives the steps their arguments, and takes what they make."""
+
+    read: Callable[..., pl.DataFrame]
+    study: Study
+    as_of: datetime
+    built: BuildCache
+    known: dict[type[Table], pl.DataFrame]
+    made: dict[type[Table], pl.DataFrame] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0})
+    inputs: dict[type[Table], str] = field(default_factory=dict)
+
+    def prepare(self, one: Step) -> dict[str, Any] | None:
+        """The arguments of a step; None if its table is stored as it would be made."""
+        self.inputs[one.made] = self.built.inputs_of(one.reads, self.as_of if one.is_timed else None)
+        if self.built.is_hit(one.made, self.inputs[one.made]):
+            return None
+        began = time.perf_counter()
+        arguments = {label: self.argument(*wanted) for label, wanted in one.inputs.items()}
+        self.seconds["read"] += time.perf_counter() - began
+        return arguments
+
+    def argument(self, kind: Any, *marks: Any) -> Any:
+        """What an input of a step is: a table, each read once, or a parameter."""
         if not marks:
-            return parameters[kind]
+            return {Study: self.study, datetime: self.as_of}[kind]
         if REVISED in marks:
-            return read(marks[0], is_revised=True).lazy()
-        if marks[0] not in known:
-            known[marks[0]] = read(marks[0], is_revised=False)
-        return known[marks[0]].lazy()
+            return self.read(marks[0], is_revised=True).lazy()
+        if marks[0] not in self.known:
+            self.known[marks[0]] = self.read(marks[0], is_revised=False)
+        return self.known[marks[0]].lazy()
 
-    for one in order():
-        inputs = built.inputs_of(one.reads, as_of if one.is_timed else None)
-        if built.is_hit(one.made, inputs):
-            continue
-        started = time.perf_counter()
-        frame = one.run(**{label: argument(*wanted) for label, wanted in one.inputs.items()}).collect()
-        known[one.made] = frame
-        if built.record(one.made, inputs, frame):
-            made[one.made] = frame
-        seconds[name(one.made)] = time.perf_counter() - started
-    return made, seconds
+    def keep(self, one: Step, frame: pl.DataFrame, spent: float) -> None:
+        """Take what a step made."""
+        self.known[one.made], self.seconds[name(one.made)] = frame, spent
+        if self.built.record(one.made, self.inputs[one.made], frame):
+            self.made[one.made] = frame
 
 
 def given(store: Store, universe: Universe) -> dict[type[Table], pl.DataFrame]:

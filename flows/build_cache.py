@@ -17,7 +17,7 @@ import polars as pl
 
 from schemas import Table, ops
 from schemas.table import name, polars_schema
-from warehouse.manifest import digest
+from warehouse.files import digest
 
 HERE = Path(__file__).parents[1]
 CODE = ("schemas", "transforms", "warehouse", "flows")

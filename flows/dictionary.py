@@ -22,7 +22,7 @@ GIVEN = {
 
 def made_by(model: type[Table]) -> str:
     """The function or module that makes a table."""
-    from flows.build import step
+    from flows.steps import step
     from transforms.registry import TRANSFORMS
 
     makers = {

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flows.build import DERIVED, order
+from flows.build import DERIVED
+from flows.steps import steps
 from schemas import BY_NAME, Table, mart
 from schemas.table import grain, name
 
@@ -27,7 +28,7 @@ def written(run: "Run") -> list[str]:
 
 def parents() -> dict[type[Table], list[type[Table]]]:
     """Of each table that the build makes out of others, these; as the transforms' signatures say."""
-    return {one.made: one.reads for one in order()} | {mart.Claims: DERIVED}
+    return {one.made: one.reads for one in steps().values()} | {mart.Claims: DERIVED}
 
 
 def materialized(table: str, made_of: list[type[Table]], facts: dict[str, Any]) -> None:

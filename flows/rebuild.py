@@ -16,8 +16,9 @@ from flows.runners import Plain
 from schemas import ops
 from warehouse.boundary import boundary
 from warehouse.definitions import only_builder
+from warehouse.files import sync
 from warehouse.lake import Lake
-from warehouse.landing import LandingError, sync
+from warehouse.landing import LandingError
 from warehouse.publish import publish, refuse_log_beside
 from warehouse.store import Store
 

@@ -15,7 +15,7 @@ from flows.ledger import Outcome
 from flows.sources import Request
 from flows.universe import Universe
 from schemas.table import name
-from warehouse.landing import sha256
+from warehouse.files import sha256
 
 SAID = ("loaded", "unchanged")  # of an attempt whose rows are stored
 NOTE = "the file is as it was when it was last read"

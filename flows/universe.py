@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from flows.universe_blocks import Asset, Block, Breadth, Events, Macro, Snapshot, StudyBlock
 from flows.universe_values import SHOWN_CHARACTERS, refusal, shown, unknown
 from transforms.study import Study
-from warehouse.manifest import digest
+from warehouse.files import digest
 
 PLAIN_WORDS = {  # for the types of pydantic's errors whose own words speak of Python
     "missing": "missing; add it",

@@ -23,7 +23,8 @@ from report.current import PAGE, mark
 from report.panel import Figure, Pair, columns
 from report.panels import panels
 from report.queries import Answer, Connection, ask
-from warehouse.manifest import Content, replace_text, unsealed
+from warehouse.files import replace_text
+from warehouse.manifest import Content, unsealed
 from warehouse.publish import POINTER
 from warehouse.reader import connect
 

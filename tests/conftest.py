@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from tests.servers import Bucket, Postgres, bucket, postgres
 from warehouse.address import parse
 from warehouse.lake import Lake
 
+settings.register_profile("untimed", deadline=None)  # on a busy machine any example may be slow
+settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 DIRTY = Path(__file__).parent / "dirty"
 FIRST, LAST = date(2025, 6, 2), date(2025, 11, 20)

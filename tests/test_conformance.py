@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from flows.build import compute, given, order, step
+from flows.build import compute, given
+from flows.steps import step, steps
 from flows.universe import Universe, load
 from schemas import TABLES, Table, core, mart, raw
 from schemas.table import columns, grain, key, name
@@ -24,7 +25,7 @@ CUTS = [
     date(2026, 5, 22),
 ]  # early closes, an end, a Friday
 WATCHED = {"ETH", "BTC", "RUT", "SPY", "VIX", "RSP"}
-DATED = [one.made for one in order() if "session" in {column.name for column in columns(one.made)}]
+DATED = [one.made for one in steps().values() if "session" in {column.name for column in columns(one.made)}]
 # When a row could first be used, apart from later revisions; meetings of the FOMC are announced a year ahead.
 REVISED_TABLES = (raw.Bars, raw.Macro, raw.Actions, raw.Constituents, raw.PolicyEvents)
 CLOCK = {raw.Bars: "known_at", raw.Macro: "available_at", raw.Constituents: "known_at"}
@@ -95,7 +96,7 @@ def test_a_transform_is_named_after_the_table_that_it_makes_and_documented(trans
 
 
 def test_every_core_and_mart_table_has_one_maker() -> None:
-    made = [name(one.made) for one in order()]
+    made = [name(one.made) for one in steps().values()]
     elsewhere = {
         "core.listings",
         "core.panels",
@@ -124,7 +125,7 @@ def shuffled(recorded: Recorded) -> Tables:
     return recorded.tables(is_shuffled=True)
 
 
-@pytest.mark.parametrize("model", [one.made for one in order()], ids=name)
+@pytest.mark.parametrize("model", [one.made for one in steps().values()], ids=name)
 def test_the_order_of_the_input_rows_does_not_matter(
     model: type[Table], whole: Tables, shuffled: Tables
 ) -> None:

@@ -12,7 +12,7 @@ from polars import LazyFrame as Frame
 
 from schemas import core, mart
 from schemas.table import conform, polars_schema
-from transforms.intervals import FloatArray, kurtosis_interval, standard_kappa
+from transforms.intervals import FloatArray, kurtosis_interval, reciprocal, standard_kappa
 from transforms.study import Study
 
 FIGURES = (
@@ -25,6 +25,7 @@ FIGURES = (
     "idiosyncratic_hi95",
 )
 SINGULAR = 1e-12  # a smaller share of unexplained variance is rounding: nothing is left to correlate
+NEARLY_ONE = 1e-3  # below this 1 - r^2 the moments have lost the digits that the kurtosis needs
 CHUNK = 256  # windows at a time: those of a pair stay near the core
 
 
@@ -136,12 +137,56 @@ def partial_figures(
     own = np.clip(np.mean(rest * rest, axis=-1), 0, 1)
     shares = np.stack([1 - own, own, *share_interval(sides[:-controls], rest, own, controls)])[:, left]
     rest = scaled(rest)
-    r, kappa = np.empty((2, len(left), windows.shape[1]))
-    for pair, (a, b) in enumerate(zip(left, right, strict=True)):
-        r[pair] = np.mean(rest[a] * rest[b], axis=-1)
-        kappa[pair] = standard_kappa(rest[a], rest[b])
-    np.clip(r, -1, 1, out=r)
+    r, kappa = moments(rest, left, right)
     return np.stack([r, *kurtosis_interval(r, kappa, windows.shape[2], controls), *shares])
+
+
+def moments(
+    sides: FloatArray, left: NDArray[np.intp], right: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
+    """Correlation and Mardia's kurtosis (see `mardia_kappa`) of pairs of sides, each (pairs, windows).
+
+    Out of the moments of all pairs that have their lefts in common, as matrix products. Near |r| = 1, where
+    they cancel, each window is computed by itself.
+
+    Args:
+        sides: (sides, windows, n) with a mean of 0 and a variance of 1 in each window.
+        left: (pairs,) rows of `sides`.
+        right: Likewise.
+    """
+    n = sides.shape[-1]
+    squared = sides * sides
+    powers = {1: sides, 2: squared, 3: squared * sides}
+    fourth = np.mean(squared * squared, axis=-1)
+    products = np.empty((4, len(left), sides.shape[1]))
+    for lefts, rights, place in products_of(left, right):
+        for product, (of_left, of_right) in zip(products, ((1, 1), (2, 2), (3, 1), (1, 3)), strict=True):
+            x, y = (np.moveaxis(powers[p][rows], 0, 1) for p, rows in ((of_left, lefts), (of_right, rights)))
+            product[place] = (x @ y.swapaxes(1, 2)).transpose(1, 2, 0)
+    products /= n
+    r, squares, cubed, cubes = products
+    np.clip(r, -1, 1, out=r)
+    lost = 1 - r * r
+    total = fourth[left] + fourth[right] + (2 + 4 * r * r) * squares - 4 * r * (cubed + cubes)
+    kappa = np.maximum(0, (n + 1) / (n - 1) * total * reciprocal(lost * lost) / 8 - 1)
+    for pair, window in np.argwhere(lost < NEARLY_ONE):
+        kappa[pair, window] = standard_kappa(sides[left[pair], window], sides[right[pair], window])
+    return r, kappa
+
+
+def products_of(
+    left: NDArray[np.intp], right: NDArray[np.intp]
+) -> Iterator[tuple[list[int], list[int], NDArray[np.intp]]]:
+    """Pairs in groups where every left has every right: these, and the place of each pair (lefts, rights)."""
+    place = {pair: at for at, pair in enumerate(zip(left.tolist(), right.tolist(), strict=True))}
+    lefts_of: dict[int, list[int]] = {}
+    for a, b in place:
+        lefts_of.setdefault(b, []).append(a)
+    rights_of: dict[tuple[int, ...], list[int]] = {}
+    for b, lefts in lefts_of.items():
+        rights_of.setdefault(tuple(sorted(lefts)), []).append(b)
+    for alike, rights in rights_of.items():
+        yield list(alike), rights, np.array([[place[a, b] for b in rights] for a in alike])
 
 
 def share_interval(

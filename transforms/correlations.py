@@ -32,7 +32,10 @@ def correlations(returns: As[Frame, core.Returns], study: Study) -> As[Frame, ma
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """The returns of one convention as a matrix, and the pairs that have both of their columns in it."""
+    """The returns of one convention as a matrix, and the pairs that have both of their columns in it.
+
+    It begins with the first session that is joint to any pair.
+    """
 
     convention: str
     sessions: pl.Series
@@ -50,8 +53,11 @@ def returns_of(part: pl.DataFrame, convention: str, study: Study) -> Returns:
     pairs = sorted(pair for pair in study.pairs if set(pair) <= set(assets))
     left, right = (np.array([assets.index(pair[side]) for pair in pairs], dtype=np.intp) for side in (0, 1))
     matrix = wide.select(assets).to_numpy()
+    seen = ~np.isnan(matrix)
+    begun = slice(int(np.argmax((seen[:, left] & seen[:, right]).any(axis=1))), None)
+    matrix, days = matrix[begun], wide["session"][begun]
     ewma = rolling.ewma_correlation(matrix, left, right)
-    return Returns(convention, wide["session"], matrix, pairs, left, right, ewma)
+    return Returns(convention, days, matrix, pairs, left, right, ewma)
 
 
 def rolling_link(returns: Returns, window: int) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Who moves first: cross-correlations of each pair, and what chance alone reaches over all lags."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated as As
 
@@ -64,19 +64,26 @@ def as_of(history: pl.DataFrame, pairs: tuple[tuple[str, str], ...]) -> Iterator
     """One frame per convention, dated to the last session of the returns."""
     newest = pl.lit(history["session"].max(), pl.Date)
     for (convention,), part in history.partition_by("convention", as_dict=True).items():
-        links = [*cross_correlations(part, pairs)]
-        if links:
-            yield pl.concat(links).with_columns(as_of_session=newest, convention=pl.lit(convention))
+        yield cross_correlations(part, pairs).with_columns(
+            as_of_session=newest, convention=pl.lit(convention)
+        )
 
 
-def cross_correlations(returns: pl.DataFrame, pairs: tuple[tuple[str, str], ...]) -> Iterator[pl.DataFrame]:
-    """One frame per pair with a row per lag, for the returns of one convention; NaN for null."""
+def cross_correlations(returns: pl.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pl.DataFrame:
+    """A row per pair and lag, for the returns of one convention; NaN for null."""
     wide = returns.pivot("asset", index="session", values="log_return").sort("session")
     found = pair_correlations(wide, pairs)
     strongest = np.array([np.fmin.reduce(figures.p_value[LAGS != 0]) for figures in found.values()])
-    for (pair, figures), q_value in zip(found.items(), benjamini_hochberg(strongest), strict=True):
-        key = {"asset": pair[0], "benchmark": pair[1]}
-        yield pl.DataFrame({**key, "lag_sessions": LAGS, **asdict(figures), "q_value": float(q_value)})
+    of_pair = np.repeat(np.arange(len(found)), len(LAGS))
+    pair = pl.DataFrame([*found], {"asset": pl.String, "benchmark": pl.String}, orient="row")
+    return pair[of_pair].with_columns(
+        lag_sessions=np.tile(LAGS, len(found)),
+        n=np.ravel([figures.n for figures in found.values()]).astype(np.int64),
+        r=np.ravel([figures.r for figures in found.values()]),
+        band95=np.array([figures.band95 for figures in found.values()])[of_pair],
+        p_value=np.ravel([figures.p_value for figures in found.values()]),
+        q_value=benjamini_hochberg(strongest)[of_pair],
+    )
 
 
 def pair_correlations(

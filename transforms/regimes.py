@@ -119,34 +119,36 @@ def hysteresis(r: FloatArray, threshold: float) -> NDArray[np.bool_]:
 
 def chance(series: list[tuple[int, float | None, int]], threshold: float) -> list[float | None]:
     """Expected changes per year of each (window, mean r, number of r); None without an r."""
-    longest: dict[int, int] = {}
-    for window, _, readings in series:
-        longest[window] = max(readings, longest.get(window, 0))
-    turns = {
-        window: turning_points(*noise(window, readings), threshold) for window, readings in longest.items()
-    }
-    return [
-        None if mean_r is None else expected_flips(mean_r, turns[window][:, :, :readings])
-        for window, mean_r, readings in series
-    ]
+    found: list[float | None] = [None] * len(series)
+    for window in {window for window, mean_r, _ in series if mean_r is not None}:
+        own = [at for at, (w, mean_r, _) in enumerate(series) if w == window and mean_r is not None]
+        mean_r = np.array([series[at][1] for at in own])
+        odds = mean_r / np.sqrt(np.maximum(1 - mean_r**2, np.finfo(np.float64).tiny))
+        enter, leave = turning_points(*noise(window, max(series[at][2] for at in own)), threshold)
+        known, place = np.unique(odds, return_inverse=True)  # places compare like odds, and faster
+        small = np.min_scalar_type(len(known))
+        enter = np.searchsorted(known, enter, "left").astype(small)
+        leave = np.searchsorted(known, leave, "right").astype(small)
+        place = place.astype(small)
+        for at, odd in zip(own, place, strict=True):
+            readings = series[at][2]
+            found[at] = flips_per_year(odd >= enter[:, :readings], odd < leave[:, :readings])
+    return found
 
 
-def expected_flips(mean_r: float, turns: FloatArray) -> float:
-    """Changes of state per year of 252 sessions when the correlation is `mean_r` throughout.
+def flips_per_year(enters: NDArray[np.bool_], leaves: NDArray[np.bool_]) -> float:
+    """Changes of state per year of 252 sessions.
 
     Args:
-        mean_r: Correlation of the simulated returns.
-        turns: From `turning_points`, as many sessions as the measured series has r.
+        enters: (paths, sessions) whether a run that begins the link ends there; every path begins unlinked.
+        leaves: Likewise of runs that end the link.
     """
-    odds = mean_r / np.sqrt(max(1 - mean_r**2, np.finfo(np.float64).tiny))
-    enter, leave = turns
-    is_in = odds >= enter
-    ends = is_in | (odds <= leave)  # a run ends here
-    ends[:, 0] = True  # where every path begins, unlinked
-    at = np.flatnonzero(ends)
-    state = is_in.ravel()[at]
+    ends = enters | leaves
+    ends[:, 1:] &= ~(enters[:, 1:] & enters[:, :-1] | leaves[:, 1:] & leaves[:, :-1])  # only what is new
+    ends[:, 0] = True  # where every path begins
+    state = np.take(enters, np.flatnonzero(ends))
     is_change = state[1:] != state[:-1]
-    is_change[np.flatnonzero(at % ends.shape[1] == 0)[1:] - 1] = False  # from one path to the next
+    is_change[np.count_nonzero(ends, axis=1).cumsum()[:-1] - 1] = False  # from one path to the next
     return float(np.count_nonzero(is_change) * SESSIONS_PER_YEAR / ends.size)
 
 

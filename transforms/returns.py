@@ -1,8 +1,12 @@
 """Total log returns between consecutive study sessions, and the growth that they add up to."""
 
+from dataclasses import dataclass
 from typing import Annotated as As
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars import LazyFrame as Frame
 
 from schemas import core, mart
@@ -23,46 +27,80 @@ def returns(
     filled forward, so no return is invented. Nor is one where another source stands in whose adjustment for
     dividends and splits is not the same.
     """
-    return (
-        study_grid(closes, sessions, study)
-        .join(closes, on=[*SERIES, "session"], how="left")
-        .with_columns(
-            log_return=pl.when(is_comparable())
-            .then(pl.col("adj_close").log().diff())
-            .over(SERIES, order_by="session"),
-        )
-        .filter(pl.col("session") > pl.col("first_session"))
-        .sort(*SERIES, "session")
-        .pipe(conform, core.Returns)
-    )
-
-
-def is_comparable() -> pl.Expr:
-    """Both closes are from one source, or adjusted alike."""
-    same_source = pl.col("source").eq_missing(pl.col("source").shift(1))
-    adjustment = pl.col("adj_close") / pl.col("close")
-    return same_source | ((adjustment / adjustment.shift(1) - 1).abs() < SAME_ADJUSTMENT)
+    prices = on_sessions(closes, sessions, study)
+    moves = np.diff(np.log(prices.adjusted), axis=1, prepend=np.nan)
+    moves[seams(prices)] = np.nan
+    after_first = np.zeros_like(prices.has_begun)
+    after_first[:, 1:] = prices.has_begun[:, :-1]
+    return prices.long("log_return", moves, after_first).lazy().pipe(conform, core.Returns)
 
 
 def normalized(
     closes: As[Frame, core.Closes], sessions: As[Frame, core.Sessions], study: Study
 ) -> As[Frame, mart.Normalized]:
     """Total-return level with 100 at the asset's first study session; null where the session has no close."""
-    prices = closes.select(*SERIES, "session", "adj_close")
-    first = prices.rename({"session": "first_session", "adj_close": "first_close"})
-    return (
-        study_grid(closes, sessions, study)
-        .join(first, on=[*SERIES, "first_session"])
-        .join(prices, on=[*SERIES, "session"], how="left")
-        .with_columns(rebased=100 * (pl.col("adj_close") / pl.col("first_close")))
-        .sort(*SERIES, "session")
-        .pipe(conform, mart.Normalized)
-    )
+    prices = on_sessions(closes, sessions, study)
+    begin = np.minimum((~prices.has_begun).sum(axis=1), prices.sessions.height - 1)
+    first = np.take_along_axis(prices.adjusted, begin[:, None], axis=1)
+    levels = 100 * (prices.adjusted / first)
+    return prices.long("rebased", levels, prices.has_begun).lazy().pipe(conform, mart.Normalized)
 
 
-def study_grid(closes: Frame, sessions: Frame, study: Study) -> Frame:
-    """Every study session from an asset's first price to the newest session that any asset has."""
-    grid = study_sessions(closes, sessions, study)
-    priced = closes.join(grid, on="session", how="semi")
-    starts = priced.group_by(SERIES).agg(first_session=pl.col("session").min())
-    return starts.join_where(grid, pl.col("session") >= pl.col("first_session"))
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Closes of each series on the study's sessions; the matrices have the shape (series, sessions)."""
+
+    series: pl.DataFrame  # asset and convention, sorted
+    sessions: pl.DataFrame  # from the first to the newest that any asset has a price for
+    has_begun: NDArray[np.bool_]  # from the first close of the series on
+    close: NDArray[np.float64]  # NaN where there is none
+    adjusted: NDArray[np.float64]
+    source: NDArray[np.int32]  # a number for each source, -1 where there is no close
+
+    def long(self, label: str, values: NDArray[np.float64], rows: NDArray[np.bool_]) -> pl.DataFrame:
+        """A row per series and session where `rows` says so; NaN as null."""
+        of_session = np.broadcast_to(np.arange(rows.shape[1], dtype=np.uint32), rows.shape)[rows]
+        of_series = np.repeat(np.arange(rows.shape[0], dtype=np.uint32), rows.sum(axis=1))
+        own = pl.Series(label, values[rows], nan_to_null=True)
+        days = (self.sessions[column].gather(of_session) for column in ("session", "gap_days"))
+        return self.series[of_series].with_columns(*days, own)
+
+
+def on_sessions(closes: Frame, sessions: Frame, study: Study) -> Prices:
+    """The closes of every asset, laid by calendar day, of which those of the study's sessions are taken."""
+    days = study_sessions(closes, sessions, study).collect()
+    taken = days["session"].to_physical().to_numpy()
+    begin, end = (taken[0], taken[-1]) if len(taken) else (0, -1)
+    day = pl.col("session").to_physical()
+    within = closes.filter(day.is_between(begin, end)).with_columns(pl.col("source").fill_null(""))
+    known = pl.collect_all([within.select(pl.col(label).unique().sort()) for label in (*SERIES, "source")])
+    asset, convention, source = (pl.col(one.columns[0]).cast(pl.Enum(one.to_series())) for one in known)
+    series = known[0].join(known[1], how="cross")
+    shape = (series.height, int(end - begin) + 1)
+    number = asset.to_physical().cast(pl.Int64) * known[1].height + convention.to_physical()
+    own = within.select(
+        "close",
+        "adj_close",
+        cell=number * shape[1] + day - begin,
+        source=source.to_physical().cast(pl.Int32),
+    ).collect()
+    cell = own["cell"].to_numpy()
+
+    def laid(column: str, empty: float) -> NDArray[Any]:
+        """Each value in its place."""
+        values = own[column].to_numpy()
+        cells = np.full(shape, empty, values.dtype)
+        cells.ravel()[cell] = values
+        return cells[:, taken - begin]
+
+    sources = laid("source", -1)
+    has_begun = np.logical_or.accumulate(sources >= 0, axis=1)
+    return Prices(series, days, has_begun, laid("close", np.nan), laid("adj_close", np.nan), sources)
+
+
+def seams(prices: Prices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Series and sessions whose close is another source's than the one before, and is adjusted otherwise."""
+    series, before = np.nonzero(prices.source[:, 1:] != prices.source[:, :-1])
+    old, new = (prices.adjusted[series, at] / prices.close[series, at] for at in (before, before + 1))
+    is_seam = ~(np.abs(new / old - 1) < SAME_ADJUSTMENT)
+    return series[is_seam], before[is_seam] + 1

@@ -7,7 +7,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from warehouse.boundary import boundary
-from warehouse.landing import NAME, LandingError, known_paths, landed, sha256, sync
+from warehouse.files import sha256, sync
+from warehouse.landing import NAME, LandingError, known_paths, landed
 
 PART = ".part"  # of a copy that is under way
 

@@ -17,17 +17,8 @@ from polars.testing import assert_frame_equal
 from schemas import Table
 from schemas.table import conform, key, name
 from warehouse.boundary import boundary
-from warehouse.landing import (
-    COMPACTED,
-    Landed,
-    LandingError,
-    is_compacted,
-    land,
-    landed,
-    read,
-    replaced,
-    sync,
-)
+from warehouse.files import sync
+from warehouse.landing import COMPACTED, Landed, LandingError, is_compacted, land, landed, read, replaced
 
 AGE = timedelta(days=7)
 Groups = dict[tuple[str, str, str], list[Landed]]  # table, provider, month

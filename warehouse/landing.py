@@ -3,9 +3,7 @@
 `<schema>.<table>/<provider>/<run id>-<sha256>.parquet`: the name carries the hash, so a file proves itself.
 """
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 from schemas import BY_NAME, Table
 from schemas.table import conform, name
 from warehouse.boundary import boundary
+from warehouse.files import sha256, sync
 
 REPLACES = "comove.replaces"
 COMPACTED = "month="
@@ -197,18 +196,3 @@ def sweep(zone: Path) -> None:
     """Remove the temporary files of a killed run."""
     for leftover in zone.glob("*/*/.*.tmp"):
         leftover.unlink()
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Make a file or a folder's entries durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

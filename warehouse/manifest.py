@@ -4,12 +4,11 @@ The last entry of a sealed file is the hash of all before it, and its text has o
 byte, white space included, is noticed without a second file that would need a hash of its own.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from warehouse.landing import sync
+from warehouse.files import digest
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"
@@ -45,17 +44,3 @@ def unsealed(path: Path) -> Content:
 def canonical(content: Content) -> str:
     """The one form of a content."""
     return json.dumps(content, indent=1)
-
-
-def digest(text: str) -> str:
-    """Hex digest of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace a small file in one durable step."""
-    work = path.with_name(f".{path.name}.tmp")
-    work.write_text(text)
-    sync(work)
-    work.replace(path)
-    sync(path.parent)

@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 
 from warehouse.boundary import boundary
-from warehouse.landing import sha256, sync
-from warehouse.manifest import MANIFEST, Content, SealError, digest, replace_text, sealed, unsealed
+from warehouse.files import digest, replace_text, sha256, sync
+from warehouse.manifest import MANIFEST, Content, SealError, sealed, unsealed
 from warehouse.place import literal
 from warehouse.store import Store
 

@@ -37,7 +37,7 @@ class Queries:
 
     def _known(self, model: type[Table], as_of: datetime, query: str) -> pl.DataFrame:
         """Rows out of `known` (all versions by then) and `many` (the marks of what has several)."""
-        known = f"known AS (FROM {name(model)} WHERE known_at <= getvariable('as_of'))"
+        known = f"known AS NOT MATERIALIZED (FROM {name(model)} WHERE known_at <= getvariable('as_of'))"
         many = f"many AS (SELECT {mark(model)} AS mark FROM known GROUP BY mark HAVING count(*) > 1)"
         return self._frame(f"WITH {known}, {many} {query}", as_of=as_of)
 

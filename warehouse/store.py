@@ -4,6 +4,7 @@ A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,7 @@ class Store(Queries):
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
         self.con.execute("SET preserve_insertion_order = true")
+        self.con.execute("SET produce_arrow_string_view = true")  # Polars' own form: texts are not copied
         if not read_only and not anew:
             self._create_append_only()
 
@@ -146,12 +148,19 @@ class Store(Queries):
         """
         columns = ", ".join(f'"{c}"' for c in pl.read_parquet_schema(path) if c in polars_schema(model))
 
-        def write() -> int:
+        def validated() -> None:
             for piece in pieces:
                 validate(piece, model)
-            refuse_repeated(self.con, model, "read_parquet($1)", str(path))
-            rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM read_parquet($1)"
-            return int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
+
+        def write() -> int:
+            with ThreadPoolExecutor(1) as beside:
+                rows_hold = beside.submit(validated)
+                try:
+                    refuse_repeated(self.con, model, "read_parquet($1)", str(path))
+                    rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM read_parquet($1)"
+                    return int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
+                finally:
+                    rows_hold.result()  # what a row breaks is the better reason than what DuckDB makes of it
 
         return self.transact(write)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.landing import LandingError, is_compacted, landed, replaced, sha256
+from warehouse.files import sha256
+from warehouse.landing import LandingError, is_compacted, landed, replaced
 from warehouse.manifest import MANIFEST, Content, SealError, unsealed
 from warehouse.publish import DATABASE, POINTER
 from warehouse.reader import connect

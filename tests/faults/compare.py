@@ -8,7 +8,8 @@ import polars as pl
 
 from schemas import BY_NAME
 from schemas.table import columns, key
-from warehouse.landing import landed, read, sha256
+from warehouse.files import sha256
+from warehouse.landing import landed, read
 from warehouse.manifest import unsealed
 from warehouse.publish import POINTER
 from warehouse.reader import connect

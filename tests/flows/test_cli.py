@@ -259,6 +259,8 @@ def test_without_the_pair_nothing_is_published(command: Command, home: Path) -> 
 def test_a_disk_without_space_is_one_line_and_nothing_changes(
     writer: type, cannot: str, command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with (folder / "rut.csv").open("a") as file:
+        file.write("\n")  # other bytes, so that it is read again
     before = {p: p.stat().st_mtime_ns for p in (folder / "data" / "published").rglob("*")}
     landed = sorted((folder / "data" / "landing").rglob("*"))
 

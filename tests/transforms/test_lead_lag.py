@@ -127,6 +127,9 @@ def test_pairs_without_joint_returns_have_no_rows():
     assert run(frame(columns)).is_empty()
     assert run(frame(columns), (("ETH", "SPY"),)).is_empty()
     assert run(pl.DataFrame(schema=polars_schema(core.Returns))).is_empty()
+    by_day = frame({"ETH": columns["ETH"]}, "utc_day")  # a convention that has one side of the pair alone
+    both = frame(noise(200, "ETH", "RUT"))
+    assert_frame_equal(run(pl.concat([both, by_day])), run(both))
 
 
 def test_neither_the_order_of_rows_nor_other_pairs_matter_but_for_q():

@@ -16,6 +16,7 @@ from warehouse import boundary as boundaries
 from warehouse import compact as compaction
 from warehouse import landing
 from warehouse.compact import compact
+from warehouse.files import sha256
 from warehouse.landing import LandingError, land, landed, read
 from warehouse.store import Store, StoreError
 
@@ -79,7 +80,7 @@ def test_one_file_a_month_and_the_same_rows(zone: Path) -> None:
 
 def test_a_compacted_file_proves_itself(zone: Path) -> None:
     (first, *_) = compact(zone, NOW)
-    assert landing.sha256(zone / first) == Path(first).stem.rpartition("-")[2]
+    assert sha256(zone / first) == Path(first).stem.rpartition("-")[2]
     assert all(len(Path(old).stem.rpartition("-")[2]) == 64 for old in landing.replaced(zone / first))
 
 

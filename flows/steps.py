@@ -1,0 +1,88 @@
+"""The transforms as steps: what each reads and makes, in which order they can run, and running them."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from graphlib import TopologicalSorter
+from typing import Any, get_args, get_type_hints
+
+import polars as pl
+
+from schemas import Table
+from transforms.registry import TRANSFORMS
+
+AT_ONCE = 2  # steps; most of them use one processor, or several for a part of their time
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transform and what its signature says: the tables it reads, and the one it makes."""
+
+    run: Callable[..., pl.LazyFrame]
+    made: type[Table]
+    inputs: dict[str, tuple[Any, ...]]
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it asks for the instant of the run."""
+        return (datetime,) in self.inputs.values()
+
+    @property
+    def reads(self) -> list[type[Table]]:
+        """The tables among its inputs."""
+        return [args[1] for args in self.inputs.values() if len(args) > 1]
+
+
+@cache
+def step(transform: Callable[..., pl.LazyFrame]) -> Step:
+    """Read a signature: `Annotated[LazyFrame, Table]` is a table, anything else a parameter by its type."""
+    hints = get_type_hints(transform, include_extras=True)
+    inputs = {label: get_args(hint) or (hint,) for label, hint in hints.items() if label != "return"}
+    return Step(transform, get_args(hints["return"])[1], inputs)
+
+
+def steps() -> dict[type[Table], Step]:
+    """The step that makes each table."""
+    return {step(transform).made: step(transform) for transform in TRANSFORMS}
+
+
+def order(steps: Mapping[type[Table], Step]) -> TopologicalSorter[type[Table]]:
+    """Each table after those that its step reads."""
+    return TopologicalSorter({made: one.reads for made, one in steps.items()})
+
+
+def perform(
+    prepare: Callable[[Step], dict[str, Any] | None], keep: Callable[[Step, pl.DataFrame, float], None]
+) -> None:
+    """Run every step when what it reads is made, two at a time.
+
+    Args:
+        prepare: Gives a step its arguments; None where its table need not be made.
+        keep: Is given a step, what it made, and the seconds that it took. Both are called in this thread.
+    """
+    makers = steps()
+    graph = order(makers)
+    graph.prepare()
+    running: dict[Future[tuple[pl.DataFrame, float]], type[Table]] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while graph.is_active():
+            for table in graph.get_ready():
+                arguments = prepare(makers[table]) if table in makers else None
+                if arguments is None:
+                    graph.done(table)
+                else:
+                    running[pool.submit(timed, makers[table].run, arguments)] = table
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                table = running.pop(future)
+                keep(makers[table], *future.result())
+                graph.done(table)
+
+
+def timed(transform: Callable[..., pl.LazyFrame], arguments: dict[str, Any]) -> tuple[pl.DataFrame, float]:
+    """What a transform makes, and its seconds."""
+    started = time.perf_counter()
+    frame = transform(**arguments).collect()
+    return frame, time.perf_counter() - started
