@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
-from tests.servers import Bucket, Postgres, bucket, postgres
+from tests.servers import Bucket, Postgres, bucket, missing, postgres
 from warehouse.address import parse
+from warehouse.extensions import LakeError, location
 from warehouse.lake import Lake
 
 settings.register_profile("untimed", deadline=None)  # on a busy machine any example may be slow
@@ -205,8 +206,18 @@ def object_store() -> Iterator[Bucket]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def extensions() -> None:
+    """DuckDB's extensions, which a lake needs, for the version of DuckDB that runs the tests."""
+    try:
+        for name in ("ducklake", "sqlite_scanner", "postgres_scanner", "httpfs"):
+            location(name)
+    except LakeError as error:
+        missing(f"no lake: {str(error).partition(': ')[2] or error}")
+
+
 @pytest.fixture
-def lake_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Lake]:
+def lake_of(extensions: None, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Lake]:
     """A new lake: on `sqlite`, on `postgres`, or on `s3` with a SQLite catalog."""
 
     def make(kind: str) -> Lake:

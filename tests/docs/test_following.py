@@ -1,9 +1,8 @@
 """Every page can be followed: what it says to write, apply and run works, and says what the page shows."""
 
 import pytest
-from documents import OWN_DATA, Block, Tree, blocks, commands, pages
+from documents import OWN_DATA, Block, Tree, blocks, pages
 from follow import RUN, SHOWN, compare, follow, run, wanted
-from unlisted import NOT_RUN
 
 ALL = [block for page in pages() for block in blocks(page)]
 FOLLOWED = sorted({block.page for block in ALL if block.language in RUN and wanted(block)} - {OWN_DATA})
@@ -12,6 +11,8 @@ QUERIES = [page for page in FOLLOWED if {b.language for b in blocks(page)} & RUN
 
 def prepared(page: str, request: pytest.FixtureRequest) -> Tree:
     """The tree that a page starts from."""
+    if page == "docs/scaling.md":
+        request.getfixturevalue("extensions")
     if page == "README.md":
         name = "with_samples"
     elif page.startswith("docs/extending/"):
@@ -26,13 +27,6 @@ def prepared(page: str, request: pytest.FixtureRequest) -> Tree:
 def test_a_block_says_what_it_is(block: Block) -> None:
     known = ", ".join(sorted(RUN | SHOWN))
     assert block.language in RUN | SHOWN, f"{block.place}: fence it, with one of the languages {known}"
-
-
-def test_what_is_not_run_is_shown_and_has_a_reason() -> None:
-    shown = {command for block in ALL if block.language == "sh" for command in commands(block)}
-    shown |= {block.text.splitlines()[0] for block in ALL if block.language in {"sql", "python"}}
-    assert sorted(set(NOT_RUN) - shown) == []
-    assert all(len(reason.split()) > 3 for reason in NOT_RUN.values())
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in ALL if block.language == "diff"}))

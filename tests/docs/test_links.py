@@ -101,6 +101,14 @@ def test_every_page_of_docs_is_in_its_index() -> None:
     assert sorted(map(str, wanted - covered)) == []
 
 
+def test_decisions_are_numbered_without_a_gap_and_titled_by_their_number() -> None:
+    records = [page for page in PAGES if page.startswith("docs/decisions/")]
+    assert [int(Path(page).name[:4]) for page in records] == list(range(1, len(records) + 1))
+    for page in records:
+        number = int(Path(page).name[:4])
+        assert (ROOT / page).read_text().startswith(f"# {number}. "), page
+
+
 @pytest.mark.parametrize(
     ("heading", "name"), [("Kill -9 at random", "kill--9-at-random"), ("What's `x`?", "whats-x")]
 )

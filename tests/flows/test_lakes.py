@@ -102,6 +102,7 @@ def said(capsys: pytest.CaptureFixture[str], path: Path, *flags: str) -> tuple[i
     return code, told.out, told.err
 
 
+@pytest.mark.usefixtures("extensions")
 @pytest.mark.parametrize(
     ("words", "next_step"),
     [
@@ -130,6 +131,7 @@ def test_without_its_extensions_a_lake_says_what_to_install(
     assert "pip install" in err
 
 
+@pytest.mark.usefixtures("extensions")
 def test_a_catalog_that_cannot_be_reached_changes_nothing(
     watched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_catalog_that_cannot_be_reached_changes_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("extensions")
 def test_a_run_on_postgres_and_s3_never_says_a_key(
     server: Postgres,
     object_store: Bucket,

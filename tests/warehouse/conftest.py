@@ -26,10 +26,12 @@ PLACES = [
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, lake_of: Callable[[str], Lake], tmp_path: Path) -> Path | Lake:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Lake:
     """Where a warehouse may be."""
-    is_file = request.param == "file"
-    return tmp_path / "data" / "warehouse.duckdb" if is_file else lake_of(request.param)
+    if request.param == "file":
+        return tmp_path / "data" / "warehouse.duckdb"
+    lake_of: Callable[[str], Lake] = request.getfixturevalue("lake_of")
+    return lake_of(request.param)
 
 
 @pytest.fixture

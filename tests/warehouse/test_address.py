@@ -12,6 +12,7 @@ HERE = Path.cwd()
 FILES = "?data_path=s3://bucket/lake"
 
 
+@pytest.mark.usefixtures("extensions")
 def test_a_sqlite_lake_keeps_its_files_beside_its_catalog() -> None:
     lake = parse("ducklake:sqlite:data/lake.sqlite")
     assert (lake.kind, lake.catalog, lake.data_path) == (
@@ -22,6 +23,7 @@ def test_a_sqlite_lake_keeps_its_files_beside_its_catalog() -> None:
     assert str(lake) == f"ducklake:sqlite:{HERE}/data/lake.sqlite"
 
 
+@pytest.mark.usefixtures("extensions")
 @pytest.mark.parametrize(
     ("words", "place"), [("s3://bucket/a/b/", "s3://bucket/a/b"), ("files", f"{HERE}/files"), ("/x", "/x")]
 )
@@ -29,6 +31,7 @@ def test_files_may_be_elsewhere(words: str, place: str) -> None:
     assert parse(f"ducklake:sqlite:/l.sqlite?data_path={words}").data_path == place
 
 
+@pytest.mark.usefixtures("extensions")
 @pytest.mark.parametrize(
     ("connection", "catalog", "password"),
     [
@@ -78,6 +81,7 @@ def test_an_extension_that_is_not_installed_says_how_to_install_it(monkeypatch: 
         parse("ducklake:sqlite:/l.sqlite")
 
 
+@pytest.mark.usefixtures("extensions")
 def test_a_bucket_without_keys_says_which(tmp_path: Path) -> None:
     lake = parse(f"ducklake:sqlite:{tmp_path / 'l.sqlite'}{FILES}", {}.get)
     with pytest.raises(LakeError, match="AWS_ACCESS_KEY_ID"):

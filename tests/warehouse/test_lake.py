@@ -69,6 +69,7 @@ with Store(parse(sys.argv[1])) as store:
     sys.stdin.readline()
     load_landed(store, Path(sys.argv[2]))
 """
+pytestmark = pytest.mark.usefixtures("extensions")
 shared = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 
 
