@@ -68,15 +68,16 @@ def fill_alone(job: Job, assets: list[str], chunk_days: int, runner: Runner, sho
         (piece, [r for r in series(job, assets) if not is_covered(piece, done.get(identity(r), []))])
         for piece in ranges
     ]
-    total, failed, fetched = sum(len(some) for _, some in wanted), [], 0
+    total, failed, asked, fetched = sum(len(some) for _, some in wanted), [], 0, 0
     for number, (piece, some) in enumerate(wanted, start=1):
         if not some:
             continue
-        show(fetched, total, f"{piece[0]} to {piece[1]}")
+        show(asked, total, f"{piece[0]} to {piece[1]}")
         outcomes = fetch_piece(job, piece, some, number, runner)
         failed += [str(outcome.error) for outcome in outcomes if outcome.error]
-        fetched += len(some)
-    show(fetched, total, "building")
+        asked += len(some)
+        fetched += sum(outcome.error is None for outcome in outcomes)
+    show(asked, total, "building")
     with Store(job.warehouse) as store:
         finish(job, runner, store, [], store.digests())
     return Filled(fetched, len(ranges) * len(series(job, assets)) - total, tuple(dict.fromkeys(failed)))

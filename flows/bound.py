@@ -1,6 +1,6 @@
 """A module that ends with the process that started it, even by kill -9: `python -m flows.bound prefect ...`.
 
-Linux tells it; elsewhere it is ended by whoever started it, or by hand.
+Linux tells it; elsewhere it is ended by whoever started it, or by hand. What it starts itself is not bound.
 """
 
 import ctypes

@@ -32,10 +32,13 @@ def identity(request: Request) -> Series:
 def covered(loads: pl.DataFrame) -> dict[Series, list[Range]]:
     """The ranges that the ledger shows as loaded; none reaches further than the day before the load began.
 
+    An answer without a row covers nothing: it may have been a bad hour of the provider's.
+
     Where a bar was still running then, it may be that day's, so the range ends a day earlier.
     """
     found: dict[Series, list[Range]] = {}
-    for row in loads.filter(pl.col("status").is_in(["loaded", "unchanged"])).iter_rows(named=True):
+    has_rows = pl.col("status").is_in(["loaded", "unchanged"]) & (pl.col("rows_fetched") > 0)
+    for row in loads.filter(has_rows).iter_rows(named=True):
         since = row["since_on"] or (FIRST_CANDLE if row["source"].startswith("ccxt:") else date.min)
         started: datetime | None = row["started_at"]
         if started is None:

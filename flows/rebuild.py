@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from flows import alerts
 from flows.aftermath import failure_told
 from flows.build import build
@@ -121,11 +123,13 @@ def rebuild_test(job: Job) -> Tried:
     """
     made = last(job.data)
     with Store(job.warehouse) as store:
-        wanted, bases = store.digests(), store.read(ops.Built)["basis"].unique().to_list()
-    if bases != [basis(job.universe.fingerprint)]:
+        wanted, stored = store.digests(), store.read(ops.Built)
+    if stored["basis"].unique().to_list() != [basis(job.universe.fingerprint)]:
         return Tried([], "it was built by other code or for another universe; run once, then try again")
     if any(wanted[table] != digest for table, digest in made.digests.items() if table.startswith("raw.")):
         return Tried([], "rows were loaded that are not published yet; run once, then try again")
+    if stored.filter(pl.col("built_at") > made.now).height:
+        return Tried([], "tables were built that are not published yet; run once, then try again")
     try:
         found = make(replace(job, now=made.now), job.data / TRIED)
     finally:

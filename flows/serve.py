@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -51,13 +51,13 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a process group: asked first, then killed."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    with suppress(ProcessLookupError):
         if process.poll() is None:
-            os.killpg(process.pid, number)
-            try:
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
+        os.killpg(process.pid, signal.SIGKILL)  # its children may outlive it
+    process.wait(STOP_SECONDS)
 
 
 def wait_for(server: subprocess.Popen[bytes], url: str) -> None:

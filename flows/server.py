@@ -31,7 +31,7 @@ POOL = "comove"
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 ANY_RUN: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
-HEARTBEAT, ENDS = "prefect.flow-run.heartbeat", ("Completed", "Failed", "Crashed", "Cancelled")
+HEARTBEAT, ENDS = "prefect.flow-run.heartbeat", ("Completed", "NoSession", "Failed", "Crashed", "Cancelled")
 SILENCE = timedelta(seconds=150)  # after which a run counts as dead: five heartbeats, see pyproject.toml
 ALARMS = {
     "comove: a run failed": {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},

@@ -68,17 +68,22 @@ def perform(
     graph.prepare()
     running: dict[Future[tuple[pl.DataFrame, float]], type[Table]] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        while graph.is_active():
-            for table in graph.get_ready():
-                arguments = prepare(makers[table]) if table in makers else None
-                if arguments is None:
+        try:
+            while graph.is_active():
+                while ready := graph.get_ready():  # what need not be made makes others ready at once
+                    for table in ready:
+                        arguments = prepare(makers[table]) if table in makers else None
+                        if arguments is None:
+                            graph.done(table)
+                        else:
+                            running[pool.submit(timed, makers[table].run, arguments)] = table
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    table = running.pop(future)
+                    keep(makers[table], *future.result())
                     graph.done(table)
-                else:
-                    running[pool.submit(timed, makers[table].run, arguments)] = table
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                table = running.pop(future)
-                keep(makers[table], *future.result())
-                graph.done(table)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # only what runs already is waited for
+            raise
 
 
 def timed(transform: Callable[..., pl.LazyFrame], arguments: dict[str, Any]) -> tuple[pl.DataFrame, float]:

@@ -58,7 +58,9 @@ def unchanged(
         universe: Says which requests belong to one asset.
         now: The instant of the run.
     """
-    newest = loads.unique(["source", "table_name", "item", "interval"], keep="last", maintain_order=True)
+    newest = loads.sort("run_id", maintain_order=True).unique(
+        ["source", "table_name", "item", "interval"], keep="last", maintain_order=True
+    )
     said = newest.filter(pl.col("status").is_in(SAID) & pl.col("answer_sha256").is_not_null())
     final = said.filter((pl.col("rows_running") == 0) & (pl.col("rows_quarantined") == 0))
     by_clock = {True: set(final["answer_sha256"]), False: set(said["answer_sha256"])}

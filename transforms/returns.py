@@ -1,6 +1,9 @@
 """Total log returns between consecutive study sessions, and the growth that they add up to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Annotated as As
 from typing import Any
 
@@ -38,11 +41,17 @@ def returns(
 def normalized(
     closes: As[Frame, core.Closes], sessions: As[Frame, core.Sessions], study: Study
 ) -> As[Frame, mart.Normalized]:
-    """Total-return level with 100 at the asset's first study session; null where the session has no close."""
+    """Total-return level with 100 at the asset's first study session; null where the session has no close.
+
+    Null also while another source stands in whose adjustment is not the same: what the asset earned between
+    the two is not known.
+    """
     prices = on_sessions(closes, sessions, study)
     begin = np.minimum((~prices.has_begun).sum(axis=1), prices.sessions.height - 1)
     first = np.take_along_axis(prices.adjusted, begin[:, None], axis=1)
     levels = 100 * (prices.adjusted / first)
+    for series, of_other in incomparable(prices):
+        levels[series, of_other] = np.nan
     return prices.long("rebased", levels, prices.has_begun).lazy().pipe(conform, mart.Normalized)
 
 
@@ -104,3 +113,16 @@ def seams(prices: Prices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     old, new = (prices.adjusted[series, at] / prices.close[series, at] for at in (before, before + 1))
     is_seam = ~(np.abs(new / old - 1) < SAME_ADJUSTMENT)
     return series[is_seam], before[is_seam] + 1
+
+
+def incomparable(prices: Prices) -> Iterator[tuple[int, slice]]:
+    """Series and sessions in which another source stands in whose adjustment is not the same."""
+    adjustment = prices.adjusted / prices.close
+    places = zip(*(axis.tolist() for axis in seams(prices)), strict=True)
+    for series, of_series in groupby(places, key=itemgetter(0)):
+        begins = [at for _, at in of_series]
+        own, source = adjustment[series], prices.source[series]
+        known = begins[0] - 1
+        for begin, end in pairwise([*begins, len(own)]):
+            if source[begin] != source[known] and abs(own[begin] / own[known] - 1) >= SAME_ADJUSTMENT:
+                yield series, slice(begin, end)

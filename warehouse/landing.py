@@ -111,7 +111,11 @@ def landed(zone: Path) -> Iterator[Landed]:
 
     Leftovers of a killed run are not among them, nor are files whose rows a compacted one holds as well.
     """
-    paths = sorted(zone.glob("*/*/*.parquet"), key=lambda path: (path.name, path.parent))
+
+    def by_run(path: Path) -> tuple[str, Path]:
+        return path.name.removeprefix(COMPACTED), path.parent
+
+    paths = sorted(zone.glob("*/*/*.parquet"), key=by_run)
     gone = {old for path in paths if is_compacted(path) for old in replaced(path)}
     for path in paths:
         if str(path.relative_to(zone)) in gone:

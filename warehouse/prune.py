@@ -4,8 +4,9 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from warehouse.publish import generations, sweep
-from warehouse.verify import broken_publication
+from warehouse.manifest import SealError, unsealed
+from warehouse.publish import POINTER, generations, sweep
+from warehouse.verify import broken_file
 
 KEPT = timedelta(days=30)  # a replay can be made again at any time
 
@@ -27,7 +28,7 @@ def prune(data: Path, now: datetime) -> list[Path]:
         published = home / "published"
         if published.is_dir():
             sweep(published, generations(published))
-        if home != data and (is_old(home, now) or any(broken_publication(published))):
+        if home != data and (is_old(home, now) or not is_whole(published)):
             shutil.rmtree(home)
             removed.append(home)
     return removed
@@ -38,3 +39,12 @@ def is_old(home: Path, now: datetime) -> bool:
     published = home / "published"
     made = (published if published.is_dir() else home).stat().st_mtime
     return datetime.fromtimestamp(made, now.tzinfo) < now - KEPT
+
+
+def is_whole(published: Path) -> bool:
+    """Whether a replay can be read: what its pointer names is there. Files that others left do not count."""
+    try:
+        pointer = unsealed(published / POINTER)
+    except (OSError, SealError):
+        return False
+    return not any(broken_file(published, pointer["database"]))

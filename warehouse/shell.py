@@ -33,11 +33,16 @@ WHERE schema_name || '.' || table_name = $1 ORDER BY column_index
 
 
 def answer(con: duckdb.DuckDBPyConnection, text: str) -> bool:
-    """Run one statement or dot command and print what it gives; an error is one line, and False."""
+    """Run statements or a dot command and print what each gives; an error as DuckDB says it, and False."""
     word, _, rest = text.strip().partition(" ")
-    query, values = {".tables": (TABLES, []), ".describe": (DESCRIBE, [rest.strip()])}.get(word, (text, []))
     try:
-        show(con.sql(query, params=values or None))
+        if word == ".tables":
+            show(con.sql(TABLES))
+        elif word == ".describe":
+            show(con.sql(DESCRIBE, params=[rest.strip()]))
+        else:
+            for statement in con.extract_statements(text):
+                show(con.sql(statement))
     except duckdb.Error as error:
         sys.stderr.write(f"{str(error).strip()}\n")
         return False

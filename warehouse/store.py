@@ -149,21 +149,25 @@ class Store(Queries):
         """
         columns = ", ".join(f'"{c}"' for c in pl.read_parquet_schema(path) if c in polars_schema(model))
 
-        def keys_differ() -> bool:
+        file = "read_parquet($1, hive_partitioning = false)"  # a folder may be named column=value
+
+        def checked() -> pl.Series:
             of_key = [validate(piece, model).select(key(model)).hash_rows() for piece in pieces]
-            return not of_key or pl.concat(of_key).is_unique().all()
+            return pl.concat(of_key) if of_key else pl.Series(dtype=pl.UInt64)
 
         def write() -> int:
             with ThreadPoolExecutor(1) as beside:
-                checked = beside.submit(keys_differ)
+                hashes = beside.submit(checked)
                 try:
-                    refuse_stored(self.con, model, "read_parquet($1)", str(path))
-                    rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM read_parquet($1)"
+                    refuse_stored(self.con, model, file, str(path))
+                    rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM {file}"
                     count = int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
                 finally:
-                    differ = checked.result()  # a broken row is a better reason than what DuckDB makes of it
-            if not differ:
-                refuse_twice(self.con, model, "read_parquet($1)", str(path))
+                    keys = hashes.result()  # a broken row is a better reason than what DuckDB makes of it
+            if len(keys) != count:
+                raise StoreError(f"{path}: {count} rows were read of it, and {len(keys)} validated")
+            if keys.n_unique() < count:
+                refuse_twice(self.con, model, file, str(path))
             return count
 
         return self.transact(write)

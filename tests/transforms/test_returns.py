@@ -125,6 +125,18 @@ def test_a_stand_in_source_with_another_adjustment_invents_no_return():
         assert value == pytest.approx(0.0, abs=0.01)
 
 
+def test_levels_are_unknown_while_a_source_with_another_adjustment_stands_in():
+    served = {THU: (100.0, 80.0), FRI: (100.0, 100.0), MON: (101.0, 101.0), TUE: (110.0, 88.0)}
+    other = closes(("SPY", "session_close", served)).with_columns(
+        source=pl.when(pl.col("session").is_in([FRI, MON])).then(pl.lit("b")).otherwise(pl.lit("a"))
+    )
+    assert levels(other)["rebased"].to_list() == [100.0, None, None, pytest.approx(110.0)]
+    alike = {THU: (100.0, 100.0), MON: (101.0, 101.0), TUE: (110.0, 110.0)}  # and Friday is missing
+    source = pl.when(pl.col("session") == MON).then(pl.lit("b")).otherwise(pl.lit("a"))
+    made = levels(closes(("SPY", "session_close", alike)).with_columns(source=source))
+    assert made["rebased"].to_list() == [100.0, None, pytest.approx(101.0), pytest.approx(110.0)]
+
+
 def test_the_conventions_are_never_mixed():
     other = ("ETH", "utc_day", {THU: 1.0, FRI: 2.0, MON: 4.0, TUE: 8.0})
     made = table(closes(ETH, other))

@@ -1,5 +1,6 @@
 """Compaction: not a row lost or doubled, whatever happens between two steps."""
 
+import shutil
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -70,7 +71,7 @@ def loaded(warehouse: Path, zone: Path) -> str:
 def test_one_file_a_month_and_the_same_rows(zone: Path) -> None:
     before, names = multiset(zone), {file.path for file in landed(zone)}
     made = compact(zone, NOW)
-    assert labels(zone) == [run_id("2026-03-14"), "month=202601", "month=202602"]
+    assert labels(zone) == ["month=202601", "month=202602", run_id("2026-03-14")]  # the oldest runs first
     assert multiset(zone) == before
     assert {old for path in made for old in landing.replaced(zone / path)} | {
         file.path for file in landed(zone) if file.path not in made
@@ -113,6 +114,12 @@ def test_a_warehouse_that_is_there_loads_no_row_twice(zone: Path, tmp_path: Path
     compact(zone, NOW)
     assert loaded(tmp_path / "old.duckdb", zone) == before
     assert loaded(tmp_path / "new.duckdb", zone) == before
+
+
+def test_a_folder_named_like_a_column_changes_no_row(zone: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "source=other" / "symbol=Y"
+    shutil.copytree(zone, elsewhere)
+    assert loaded(tmp_path / "there.duckdb", elsewhere) == loaded(tmp_path / "here.duckdb", zone)
 
 
 def test_a_warehouse_that_had_loaded_a_part_gets_the_rest(zone: Path, tmp_path: Path) -> None:

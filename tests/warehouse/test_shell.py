@@ -119,3 +119,11 @@ def test_a_new_connection_sees_the_new_copy_while_an_old_one_is_open(
 def test_two_connections_are_hardened_alike(data: Path) -> None:
     with connect(data), connect(data) as second, pytest.raises(duckdb.Error, match="disabled"):
         second.execute("FROM read_text('/etc/passwd')")
+
+
+def test_every_statement_of_a_line_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect() as con:
+        assert shell.answer(con, "SELECT 11 AS a; SELECT 22 AS b; -- a note")
+    printed = capsys.readouterr().out
+    assert "11" in printed
+    assert "22" in printed

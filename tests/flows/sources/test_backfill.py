@@ -166,7 +166,14 @@ def test_days_that_had_not_come_are_asked_for_later(world: World, monkeypatch: p
     assert world.bars(NEXT)["opened_at"].dt.date().max() == date(2026, 3, 13)  # the last before the 15th
 
 
-LOAD = {"source": "yahoo", "item": "SPY", "interval": "1d", "status": "loaded", "rows_running": 0}
+LOAD = {
+    "source": "yahoo",
+    "item": "SPY",
+    "interval": "1d",
+    "status": "loaded",
+    "rows_fetched": 1,
+    "rows_running": 0,
+}
 BEGUN = datetime(2026, 3, 11, 22, tzinfo=UTC)
 
 
@@ -185,6 +192,7 @@ def test_no_load_reaches_beyond_the_day_before_it_began(until: date | None, runn
     line = {**LOAD, "since_on": since, "until_on": until, "started_at": BEGUN, "rows_running": running}
     loads = pl.DataFrame([line], schema_overrides={"until_on": pl.Date})
     assert covered(loads) == {("yahoo", "SPY", "1d"): [(since, last)]}
+    assert covered(loads.with_columns(rows_fetched=0)) == {}  # it may have been a bad hour of the provider's
 
 
 def test_sets_of_symbols_with_the_same_ends_are_two_series() -> None:
