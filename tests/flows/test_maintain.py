@@ -19,13 +19,20 @@ from warehouse.place import StoreError
 from warehouse.store import Store
 
 
-@pytest.fixture
-def used(folder: Path) -> Path:
-    """A folder of three runs of one month, long ago; it names its own universe."""
+@pytest.fixture(scope="module")
+def thrice(once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three runs of one month, long ago; to be copied."""
+    folder = shutil.copytree(once, tmp_path_factory.mktemp("thrice") / "ran")
     for day in (1, 2):
         revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
         go(folder, NOW + timedelta(days=day))
     return folder
+
+
+@pytest.fixture
+def used(thrice: Path, tmp_path: Path) -> Path:
+    """A copy of that folder that a test may change."""
+    return shutil.copytree(thrice, tmp_path / "used")
 
 
 def test_it_copies_compacts_and_tries_a_rebuild(used: Path, tmp_path: Path) -> None:
