@@ -172,7 +172,7 @@ def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
-    """`made_once(name, make)`: a path that all workers share, once the first of them has called `make(path)`."""
+    """`made_once(name, make)`: a path that all workers share and the first of them makes, by `make(path)`."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
 
