@@ -171,18 +171,37 @@ def home(tiny_universe: Callable[[Path], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def once(tiny_universe: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
+    """`made_once(name, make)`: a path that all workers share and the first of them makes, by `make(path)`."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def get(name: str, make: Callable[[Path], object]) -> Path:
+        path, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make(path)
+                done.touch()
+        return path
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def once(tiny_universe: Callable[[Path], Path], made_once: Callable[..., Path]) -> Path:
     """A folder with the tiny universe and the data of one run on 5 January 2026 at 6:00; to be copied."""
     from flows import universe
     from flows.job import Job
     from flows.pipeline import run
     from flows.runners import Plain
 
-    folder = tmp_path_factory.mktemp("once")
-    path = tiny_universe(folder)
-    now = datetime(2026, 1, 5, 6, tzinfo=UTC)
-    run(Job(universe.load(path), folder / "data", now=now, universe_path=path), Plain())
-    return folder
+    def make(folder: Path) -> None:
+        path = tiny_universe(folder)
+        now = datetime(2026, 1, 5, 6, tzinfo=UTC)
+        run(Job(universe.load(path), folder / "data", now=now, universe_path=path), Plain())
+
+    return made_once("once", make)
 
 
 @pytest.fixture
@@ -235,20 +254,14 @@ def lake_of(extensions: None, request: pytest.FixtureRequest, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="session")
-def sample_data(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def sample_data(made_once: Callable[..., Path]) -> Path:
     """The data folder of one run on the samples, shared by all workers; look, do not touch."""
     from flows import universe
     from flows.job import Job
     from flows.pipeline import run
     from flows.runners import Plain
 
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    data, done = shared / "sample-data", shared / "sample-data.done"
-    with (shared / "sample-data.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            path = ROOT / "samples" / "universe.toml"
-            run(Job(universe.load(path), data, universe_path=path), Plain())
-            done.touch()
-    return data
+    path = ROOT / "samples" / "universe.toml"
+    return made_once(
+        "sample-data", lambda data: run(Job(universe.load(path), data, universe_path=path), Plain())
+    )

@@ -28,6 +28,7 @@ def one(home: Path, query: str) -> tuple[Any, ...]:
     return found
 
 
+@pytest.mark.slow
 def test_the_pair_has_a_correlation_with_a_verdict(home: Path) -> None:
     r, low, high, verdict = one(
         home,
@@ -39,6 +40,7 @@ def test_the_pair_has_a_correlation_with_a_verdict(home: Path) -> None:
     assert verdict == "strong"
 
 
+@pytest.mark.slow
 def test_regimes_signals_and_claims_speak_of_it(home: Path) -> None:
     for table in ("regimes", "signals"):
         where = "WHERE asset = 'COIN' AND benchmark = 'BASKET'"
@@ -52,6 +54,7 @@ def test_regimes_signals_and_claims_speak_of_it(home: Path) -> None:
     assert verdict == "held"
 
 
+@pytest.mark.slow
 def test_the_page_is_about_it(home: Path) -> None:
     text = (home / "report" / "index.html").read_text()
     title = re.sub(r"<[^>]+>", "", text[text.index("<h1>") : text.index("</h1>")])

@@ -349,6 +349,7 @@ def test_the_command_runs_as_a_process_and_exits_as_it_says(home: Path) -> None:
     assert_one_line(Said(done.returncode, done.stdout, done.stderr), 2, 'asset "RUT"', "nowhere.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "orchestrator"), [("flows.pipeline", ["prefect"]), ("flows.refresh", []), ("flows.close", [])]
 )

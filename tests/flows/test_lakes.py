@@ -24,7 +24,6 @@ from warehouse.store import Store
 from warehouse.verify import broken
 
 NOW = datetime(2026, 1, 5, 6, tzinfo=UTC)  # of the run in the folder `once`
-KINDS = ["sqlite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgres", "s3"))]
 
 
 def stored(place: Path | Lake) -> Digests:
@@ -50,7 +49,8 @@ def job_on(lake: Lake | None, path: Path, now: datetime, data: str = "data") -> 
     return Job(universe.load(path), path.parent / data, now=now, universe_path=path, lake=lake)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "s3"])
 def test_a_lake_holds_and_publishes_row_for_row_what_a_file_does(
     kind: str, lake_of: Callable[[str], Lake], once: Path, watched: Path
 ) -> None:

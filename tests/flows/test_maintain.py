@@ -19,13 +19,20 @@ from warehouse.place import StoreError
 from warehouse.store import Store
 
 
-@pytest.fixture
-def used(folder: Path) -> Path:
-    """A folder of three runs of one month, long ago; it names its own universe."""
+@pytest.fixture(scope="module")
+def thrice(once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three runs of one month, long ago; to be copied."""
+    folder = shutil.copytree(once, tmp_path_factory.mktemp("thrice") / "ran")
     for day in (1, 2):
         revise(folder / "rut.csv", date(2025, 10, 8), 0.25)
         go(folder, NOW + timedelta(days=day))
     return folder
+
+
+@pytest.fixture
+def used(thrice: Path, tmp_path: Path) -> Path:
+    """A copy of that folder that a test may change."""
+    return shutil.copytree(thrice, tmp_path / "used")
 
 
 def test_it_copies_compacts_and_tries_a_rebuild(used: Path, tmp_path: Path) -> None:
@@ -50,6 +57,7 @@ def replay(folder: Path) -> Path:
     return go(folder, as_of=datetime(2025, 10, 8, 21, tzinfo=UTC)).job.home
 
 
+@pytest.mark.slow
 def test_what_killed_runs_left_is_swept_and_stops_nothing(used: Path, tmp_path: Path) -> None:
     data, whole = used / "data", replay(used)
     broken = data / "as-of" / "2025-10-09T210000Z"
@@ -67,6 +75,7 @@ def test_what_killed_runs_left_is_swept_and_stops_nothing(used: Path, tmp_path: 
     assert list(verify.broken(data)) == []
 
 
+@pytest.mark.slow
 def test_replays_are_kept_for_a_month(used: Path) -> None:
     home = replay(used)
     made = (home / "published").stat().st_mtime
@@ -77,6 +86,7 @@ def test_replays_are_kept_for_a_month(used: Path) -> None:
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_publication_is_named_when_the_rest_is_done(used: Path, tmp_path: Path) -> None:
     data = used / "data"
     published = data / "published" / "latest.duckdb"
@@ -130,6 +140,7 @@ def test_it_does_nothing_to_what_is_not_as_it_was_written(used: Path) -> None:
     assert sorted((used / "data" / "landing").rglob("*.parquet")) == landed
 
 
+@pytest.mark.slow
 def test_it_names_the_tables_that_a_rebuild_makes_otherwise(used: Path) -> None:
     with Store(used / "data" / "warehouse.duckdb") as store:
         store.con.execute("DELETE FROM mart.correlations")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import universe
+from flows import maintain, universe
 from flows.last import last
 from tests.faults.compare import published, stored
 from tests.flows.served import Served, below, words
@@ -57,12 +57,12 @@ def test_a_replay_takes_the_universe_of_the_folder(sample_data: Path, tmp_path: 
     assert "0.450847" in line
 
 
+@pytest.mark.slow
 def test_a_backup_brings_everything_back(folder: Path, tmp_path: Path) -> None:
     data, place = folder / "data", tmp_path / "backup"
     wanted, path = stored(data), folder / "universe.toml"
-    upkeep = [sys.executable, "-m", "flows.maintain"]
     for task in ("backup", "restore"):
-        subprocess.run([*upkeep, task, "--data", data, "--place", place], cwd=ROOT, check=True)
+        assert maintain.main([task, "--data", str(data), "--place", str(place)]) == 0
         if task == "backup":
             shutil.rmtree(data)
     done = make("rebuild", f"UNIVERSE={path}", f"DATA={data}")

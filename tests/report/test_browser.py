@@ -40,7 +40,7 @@ def test_hostile_text_opens_no_dialog_and_asks_for_nothing(
     assert seen.page.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious(visit: Callable[..., "Visit"], sample_page: Path, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 

@@ -222,16 +222,16 @@ def test_all_published_values_of_the_studys_pair_follow_from_the_published_retur
 ) -> None:
     about = {"convention": convention}
     with connect(sample_data) as con:
-        pair = con.execute(
+        pair = con.sql(
             "SELECT session, a.log_return AS x, b.log_return AS y FROM core.returns a "
             "JOIN core.returns b USING (session, convention) WHERE a.asset = 'ETH' AND b.asset = 'RUT' "
             "AND convention = $convention AND x IS NOT NULL AND y IS NOT NULL ORDER BY session",
-            about,
+            params=about,
         ).pl()
-        published = con.execute(
+        published = con.sql(
             "SELECT session, window_start, window_sessions, r FROM mart.correlations WHERE asset = 'ETH' "
             "AND benchmark = 'RUT' AND convention = $convention AND r IS NOT NULL ORDER BY session",
-            about,
+            params=about,
         ).pl()
     assert sorted(published["window_sessions"].unique()) == [30, 60, 90]
     assert pair.height > 1900

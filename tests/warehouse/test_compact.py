@@ -168,7 +168,7 @@ class Died(BaseException):
 
 
 @pytest.mark.parametrize("step", ["landing-written", "landed-file", "compacted", "compacted-deleted"])
-@pytest.mark.parametrize("visit", [1, 2, 3])
+@pytest.mark.parametrize("visit", [1, *(pytest.param(later, marks=pytest.mark.slow) for later in (2, 3))])
 def test_death_between_any_two_steps_changes_nothing(
     step: str, visit: int, zone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def started(script: str, *arguments: str, **more: object) -> subprocess.Popen[st
     return process
 
 
+@pytest.mark.slow
 def test_readers_see_whole_builds_while_another_process_writes(
     lake_of: Callable[[str], Lake], whole: Callable[..., Tables]
 ) -> None:

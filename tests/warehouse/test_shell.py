@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,11 +21,15 @@ from warehouse.store import Store
 Tables = dict[type[Table], pl.DataFrame]
 
 
-@pytest.fixture
-def data(built_store: Store, whole: Callable[..., Tables], tmp_path: Path) -> Path:
-    built_store.replace(whole(0.25, 0.5))
-    publish(built_store, tmp_path / "published", "1", {})
-    return tmp_path
+@pytest.fixture(scope="module")
+def data(built: Path, whole: Callable[..., Tables], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a publication; look, do not touch."""
+    home = tmp_path_factory.mktemp("shell")
+    shutil.copy(built, home / "warehouse.duckdb")
+    with Store(home / "warehouse.duckdb") as store:
+        store.replace(whole(0.25, 0.5))
+        publish(store, home / "published", "1", {})
+    return home
 
 
 def test_it_answers_one_query(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -74,13 +79,13 @@ def test_statements_end_at_a_semicolon_and_dot_commands_at_their_line() -> None:
     ]
 
 
-def test_a_csv_cell_that_a_spreadsheet_would_run_is_text(data: Path) -> None:
+def test_a_csv_cell_that_a_spreadsheet_would_run_is_text(data: Path, tmp_path: Path) -> None:
     cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "plain", "a=b", "", None]
     with connect(data) as con:
         con.execute("SET VARIABLE cells = $1", [cells])
         query = "SELECT unnest(getvariable('cells')) AS \"=cmd\", -1.5 AS figure"
-        assert write_csv(con, query, data / "out.csv") == len(cells)
-    with (data / "out.csv").open(newline="", encoding="utf-8-sig") as file:
+        assert write_csv(con, query, tmp_path / "out.csv") == len(cells)
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8-sig") as file:
         heading, *rows = list(csv.reader(file))
     assert heading == ["'=cmd", "figure"]
     assert [row[0] for row in rows] == [
@@ -94,8 +99,8 @@ def test_a_number_is_never_quoted() -> None:
     assert safe("-1") == "'-1"
 
 
-def test_csv_from_the_command_line(data: Path) -> None:
-    path = data / "returns.csv"
+def test_csv_from_the_command_line(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "returns.csv"
     assert main(["--data", str(data), "-c", "FROM core.returns", "--csv", str(path)]) == 0
     assert path.read_text(encoding="utf-8-sig").startswith("asset,convention,session,log_return")
 
@@ -106,13 +111,14 @@ def test_the_parquet_files_of_the_newest_run_are_named(data: Path) -> None:
 
 
 def test_a_new_connection_sees_the_new_copy_while_an_old_one_is_open(
-    data: Path, built_store: Store, whole: Callable[..., Tables]
+    data: Path, built_store: Store, whole: Callable[..., Tables], tmp_path: Path
 ) -> None:
+    home = shutil.copytree(data, tmp_path / "home")
     total = "SELECT sum(log_return) FROM core.returns"
-    with connect(data) as old:
+    with connect(home) as old:
         built_store.replace(whole(4.0))
-        publish(built_store, data / "published", "2", {})
-        with connect(data) as new:
+        publish(built_store, home / "published", "2", {})
+        with connect(home) as new:
             assert (old.execute(total).fetchall(), new.execute(total).fetchall()) == ([(0.75,)], [(4.0,)])
 
 
