@@ -35,6 +35,7 @@ from transforms.study import ARTICLE_DAY, Study
 
 MOST_DIGITS = 6
 INTERVALS = {"mean": mean_interval, "share": share_interval}
+ROUNDING = 1e-12
 Figures = tuple[float | None, float | None, float | None]
 Verdict = tuple[str, str]
 Rule = Callable[[Figures, str], Verdict]
@@ -348,6 +349,7 @@ def measured(claim: Claim, answer: pl.DataFrame) -> Figures:
 
 
 def optional(figure: float, low: float, high: float) -> Figures:
-    """The three as floats, NaN as None."""
-    known = [None if np.isnan(value) else float(value) for value in (figure, low, high)]
+    """The three as floats, NaN as None, and 0 for what is nothing but rounding."""
+    rounded = (0.0 if abs(value) < ROUNDING else float(value) for value in (figure, low, high))
+    known = [None if np.isnan(value) else value for value in rounded]
     return known[0], known[1], known[2]
