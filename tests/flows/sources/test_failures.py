@@ -137,12 +137,14 @@ def test_patience_ends(
     said(case)  # so that markets and crumbs are there, and only the answer itself is slow
     provider.seen.clear()
     provider.routes[case.path] = SLOW[failure](make_good(case))
-    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.1, total_seconds=0.2)
+    impatient = make_policy(provider.url, attempts=2, idle_seconds=0.2, total_seconds=0.4)
     started = time.perf_counter()
     with policies.use(impatient), pytest.raises(SourceError, match="no whole answer in time") as caught:
         fetch(case.request)
-    assert time.perf_counter() - started < 1.5
+    assert time.perf_counter() - started < 3
     assert caught.value.is_transient
+    while len(provider.asked(case.path)) < 2 and time.perf_counter() - started < 5:
+        time.sleep(0.02)  # on a busy machine the server may read a request after the client has given up
     assert len(provider.asked(case.path)) == 2
 
 
