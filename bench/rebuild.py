@@ -4,7 +4,6 @@ The floor reads the same landed files and writes the same tables, computed befor
 """
 
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -45,8 +44,14 @@ class Spent:
         return {
             "all": time.perf_counter() - self.started,
             "processor": time.process_time() - self.processor,
-            "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "gib": peak(),
         }
+
+
+def peak() -> float:
+    """The largest memory of this process so far, in GiB; `getrusage` would count that of its parent too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
 
 
 def job_of(folder: Path) -> Job:
