@@ -77,7 +77,7 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
     own = (
         bars.filter(IS_DAILY & (pl.col("source") == panel["source"]))
         .join(grid.lazy(), left_on="opened_at", right_on="open_at")
-        .select("symbol", "at", price=price().over("symbol", order_by="at"))
+        .select("symbol", "at", "close", "adj_close")
         .collect()
     )
     if panel["basis"] == "constituents":
@@ -91,11 +91,6 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
         .select("session", "members", *figures())
         .with_columns(index_id=pl.lit(panel["index_id"]), basis=pl.lit(panel["basis"]))
     )
-
-
-def price() -> pl.Expr:
-    """A symbol's adjusted closes if its first bar has one, else its closes; never some of each."""
-    return pl.when(pl.col("adj_close").first().is_not_null()).then("adj_close").otherwise("close")
 
 
 def membership(constituents: Frame, index_id: str, days: pl.Series) -> tuple[pl.DataFrame, Flags]:
@@ -120,11 +115,18 @@ def numbered(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def price_matrix(bars: pl.DataFrame, tickers: pl.DataFrame, width: int) -> Prices:
-    """Prices of shape (tickers, sessions), NaN where there is no bar."""
-    prices = np.full((tickers.height, width), np.nan)
-    placed = bars.join(tickers, on="symbol").select("row", "at", "price")
-    prices[placed["row"].to_numpy(), placed["at"].to_numpy()] = placed["price"].to_numpy()
-    return prices
+    """Prices of shape (tickers, sessions), NaN where there is no bar.
+
+    A symbol's are its adjusted closes if its first bar has one, else its closes; never some of each.
+    """
+    placed = bars.join(tickers, on="symbol")
+    at = placed["row"].to_numpy(), placed["at"].to_numpy()
+    close, adjusted = np.full((2, tickers.height, width), np.nan)
+    close[at], adjusted[at] = placed["close"].to_numpy(), placed["adj_close"].to_numpy()
+    if not width:
+        return close
+    first = np.argmax(~np.isnan(close), axis=1)[:, None]
+    return np.where(np.isnan(np.take_along_axis(adjusted, first, axis=1)), close, adjusted)
 
 
 def tally(prices: Prices, listed: Flags | None) -> dict[str, NDArray[np.int64]]:
