@@ -1,11 +1,11 @@
-"""The benchmarks run at any size, and pandas makes the figures of the transforms that it is timed against."""
+"""Pandas makes the figures of the transforms that it is timed against."""
 
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from bench import at_scale, pandas_way
+from bench import pandas_way
 from schemas import core
 from schemas.table import polars_schema
 from transforms.correlations import correlations
@@ -57,14 +57,3 @@ def test_pandas_makes_the_same_returns_and_correlations(closes: pl.DataFrame, se
         pl.col("session", "window_start").cast(pl.Date)
     )
     assert_frame_equal(links.select(columns).sort(columns[:4]), linked, check_dtypes=False, abs_tol=1e-9)
-
-
-@pytest.mark.slow
-def test_the_large_universe_is_measured_at_any_size() -> None:
-    tables = at_scale.tables(scale=0.01, rounds=1)
-    assert [len(table.rows) for table in tables] == [6, 4, 2, 3, 11]
-    for table in tables:
-        assert all(row.milliseconds > 0 and row.ratio > 0 for row in table.rows), table.title
-    stages, rebuild, *_ = tables
-    assert {row.name.partition(":")[0] for row in stages.rows} == {"breadth", "returns", "correlations"}
-    assert all(float(row.notes["peak memory"].split()[0]) > 0 for row in rebuild.rows)
