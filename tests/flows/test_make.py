@@ -14,6 +14,7 @@ from flows import maintain, universe
 from flows.last import last
 from tests.faults.compare import published, stored
 from tests.flows.served import Served, below, words
+from tests.servers import missing
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -75,8 +76,9 @@ def test_a_backup_brings_everything_back(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_what_make_serve_started_ends_with_it(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        missing("only Linux tells a process that its parent died")
     env = {**os.environ, **Served(tmp_path, tmp_path).env}
     with (tmp_path / "log").open("w") as log:
         served = subprocess.Popen([*MAKE, "serve"], cwd=ROOT, env=env, stdout=log, stderr=log)
