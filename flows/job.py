@@ -8,8 +8,11 @@ from typing import Any
 from flows.plan import KINDS
 from flows.universe import Universe
 from warehouse.lake import Lake
+from warehouse.landing import newest_run
 
 AT_ONCE = timedelta(seconds=0.1)
+TICK = timedelta(microseconds=1)
+RUN_ID = "%Y%m%dT%H%M%S%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Job:
         wait: Seconds to wait for another run on the same folder.
         only: Kinds of sources to ask; the others keep what is stored.
         lake: Where the warehouse is, if not in a file of the data folder.
+        newest: The id of the newest run that has landed anything, behind which this one's id sorts.
     """
 
     universe: Universe
@@ -38,15 +42,23 @@ class Job:
     wait: float = 0.0
     only: tuple[str, ...] = KINDS
     lake: Lake | None = None
+    newest: str = ""
 
     def after(self, waited: timedelta) -> "Job":
-        """The same run, dated to when its turn came, so that runs are dated in their order."""
-        return replace(self, now=self.now + waited) if waited > AT_ONCE else self
+        """The same run once its turn came: dated to that instant, and its id behind those of earlier runs."""
+        now = self.now + waited if waited > AT_ONCE else self.now
+        return replace(self, now=now, newest=newest_run(self.zone))
 
     @property
     def run_id(self) -> str:
-        """The run's id: its instant, so that ids sort by time."""
-        return f"{self.now:%Y%m%dT%H%M%S%fZ}"
+        """The run's id: its instant, or the one after the newest run's where the clock went back.
+
+        Ids sort in the order of the runs, whatever the clock says; `now` dates what they learn.
+        """
+        instant = f"{self.now:{RUN_ID}}"
+        if instant > self.newest:
+            return instant
+        return f"{datetime.strptime(self.newest, RUN_ID).replace(tzinfo=UTC) + TICK:{RUN_ID}}"
 
     @property
     def zone(self) -> Path:

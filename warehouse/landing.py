@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas import BY_NAME, Table
+from schemas.ops import Loads
 from schemas.table import conform, name
 from warehouse.boundary import boundary
 from warehouse.files import sha256, sync
@@ -170,6 +171,24 @@ def prove(file: Landed, zone: Path) -> None:
 def is_compacted(path: Path) -> bool:
     """Whether a file's name says that it holds the rows of others."""
     return path.name.startswith(COMPACTED)
+
+
+def newest_run(zone: Path) -> str:
+    """The id of the newest run that landed its attempts, "" if none did; a backfill's pieces count as one.
+
+    Raises:
+        LandingError: if a compacted file cannot be read.
+    """
+    said = [""]
+    for path in zone.glob(f"{name(Loads)}/*/*.parquet"):
+        if not is_compacted(path):
+            said.append(path.name)
+            continue
+        try:
+            said += pl.scan_parquet(path).select(pl.col("run_id").max()).collect()["run_id"].to_list()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise LandingError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
+    return max(one.partition("-")[0] for one in said)
 
 
 def known_paths(zone: Path) -> set[str]:

@@ -76,6 +76,16 @@ def test_a_file_that_went_back_to_what_it_said_before_is_read(folder: Path, read
     assert any(third.before[table] != third.after[table] for table in ("raw.bars", "core.closes"))
 
 
+def test_a_clock_that_went_back_does_not_make_an_old_answer_the_last_one(folder: Path) -> None:
+    old = (folder / "rut.csv").read_bytes()
+    revise(folder / "rut.csv", date(2025, 9, 3), 0.25)
+    back = go(folder, -40)
+    (folder / "rut.csv").write_bytes(old)
+    again = go(folder, 1)
+    assert back.job.run_id > f"{NOW:%Y%m%d}"  # behind the run of the fixture
+    assert again.before["core.closes"] == back.after["core.closes"] != again.after["core.closes"]
+
+
 def test_another_range_or_another_reading_is_asked_for(folder: Path, read: list[str]) -> None:
     go(folder, 1, since=date(2025, 9, 1))
     assert len(read) == 5

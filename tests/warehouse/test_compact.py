@@ -85,6 +85,20 @@ def test_a_compacted_file_proves_itself(zone: Path) -> None:
     assert all(len(Path(old).stem.rpartition("-")[2]) == 64 for old in landing.replaced(zone / first))
 
 
+def test_the_newest_run_is_known_whatever_was_compacted(tmp_path: Path) -> None:
+    assert landing.newest_run(tmp_path) == ""
+    for run in (f"{run_id('2026-01-05')}-0007", run_id("2026-01-04")):  # a backfill's piece
+        loads = pl.DataFrame(schema=polars_schema(ops.Loads)).clear(1).with_columns(run_id=pl.lit(run))
+        land(loads, ops.Loads, "comove", run, tmp_path)
+    assert landing.newest_run(tmp_path) == run_id("2026-01-05")
+    assert compact(tmp_path, NOW)
+    assert landing.newest_run(tmp_path) == run_id("2026-01-05")
+    (flipped,) = tmp_path.rglob("*.parquet")
+    flipped.write_bytes(b"PAR1")
+    with pytest.raises(LandingError, match=r"month=202601-.*cannot be read .*restore the file from a backup"):
+        landing.newest_run(tmp_path)
+
+
 def test_a_second_compaction_does_nothing(zone: Path) -> None:
     compact(zone, NOW)
     files = sorted(zone.rglob("*.parquet"))
