@@ -26,7 +26,7 @@ Kernel = tuple[Sides, Roll]  # fields of the columns, and what makes figures (wi
 MIN_WINDOW = 2
 _BATCH_PAIRS = 2048  # pairs that share their columns; bounds memory
 _LONELY_PAIRS = 64  # the same when each pair has joint sessions of its own, and so two columns
-_CHUNK_VALUES = 250_000  # of all fields of a chunk: long steps, and still near the core
+_CHUNK_VALUES = 500_000  # of all fields of a chunk: long steps, and still near the core
 _NEARLY_ONE = 1e-3  # below this 1 - r^2 the sums lose the digits that kappa needs
 _WINDOWS_AT_ONCE = 4096  # of those computed directly; bounds memory
 # glibc keeps freed memory up to twice the largest block that it has seen freed, of at most 32 MB. Without one
@@ -101,21 +101,32 @@ def _run(pairs: Pairs, window: int, kernel: "Callable[[_Columns], Kernel]", resu
     """Fill the result (figures, pairs, sessions) of pairs sorted by their mask, in chunks."""
     columns, left, right = _joint_columns(pairs, window)
     fields, roll = kernel(columns)
-    chunks = _chunks(right, _CHUNK_VALUES // len(fields) // columns.observations.shape[1])
-    by_start = np.empty((chunks[0].stop, columns.observations.shape[1] - window))
     y_rows, y = right[:0], fields
-    for chunk in chunks:
+    for chunk in _chunks(right, _CHUNK_VALUES // len(fields) // columns.observations.shape[1]):
         x = [field.take(left[chunk], axis=-2) for field in fields]
         if not np.array_equal(y_rows, right[chunk]):
             y_rows = right[chunk]
             y = [field.take(y_rows, axis=-2) for field in fields]
         spans = _spans(pairs.masks, pairs.mask_of[chunk], window)
         for figure, target in zip(roll(x, y, left[chunk], y_rows), result[:, chunk], strict=True):
-            windows = by_start[: len(target)]
-            windows.reshape(len(target), -1, window)[...] = figure[::-1].transpose(1, 2, 0)
-            target[...] = np.nan
-            for rows, ends, number in spans:
-                target[rows, ends] = windows[rows, :number]
+            _spread(figure[::-1].transpose(1, 2, 0), target, spans)
+
+
+def _spread(windows: FloatArray, target: FloatArray, spans: "list[tuple[slice, Any, int]]") -> None:
+    """Put the windows (pairs, blocks, window) where they end in (pairs, sessions), and NaN elsewhere."""
+    window = windows.shape[2]
+    for rows, ends, number in spans:
+        own, given = target[rows], windows[rows]
+        if not isinstance(ends, slice):
+            own[...] = np.nan
+            own[:, ends] = given.reshape(len(own), -1)[:, :number]
+            continue
+        own[:, : ends.start] = own[:, ends.stop :] = np.nan
+        blocks, rest = divmod(number, window)
+        whole = own[:, ends.start : ends.stop - rest]  # a view, written in place
+        whole.reshape(len(own), blocks, window, copy=False)[...] = given[:, :blocks]
+        if rest:
+            own[:, ends.stop - rest : ends.stop] = given[:, blocks, :rest]
 
 
 def _chunks(right: IntArray, step: int) -> list[slice]:
