@@ -15,7 +15,9 @@ from flows.universe import load
 from schemas import mart
 from schemas.mart.decisions import CLAIM_VERDICTS
 from schemas.table import name, polars_schema
-from transforms.claims import CLAIMS, above, below, claims, filled, judged, measured, near
+from transforms.claims import claims, filled, judged, measured
+from transforms.claims_registry import CLAIMS
+from transforms.claims_rules import above, below, near
 from transforms.study import ARTICLE_DAY, Study
 from warehouse.definitions import views
 from warehouse.publish import DATABASE

@@ -17,7 +17,9 @@ from flows.build import compute
 from schemas import Table, core, mart, raw
 from schemas.table import polars_schema, validate
 from transforms.bootstrap import difference_intervals
-from transforms.claims import CLAIMS, Figures, claims, filled, measured
+from transforms.claims import claims, filled, measured
+from transforms.claims_registry import CLAIMS
+from transforms.claims_rules import Figures
 from transforms.rolling import rolling_correlation, rolling_link
 from transforms.study import Study
 from warehouse.store import Store
