@@ -7,11 +7,11 @@ from typing import Any
 
 from flows.plan import KINDS
 from flows.universe import Universe
+from flows.versions import TICK
 from warehouse.lake import Lake
 from warehouse.landing import newest_run
 
 AT_ONCE = timedelta(seconds=0.1)
-TICK = timedelta(microseconds=1)
 RUN_ID = "%Y%m%dT%H%M%S%fZ"
 
 
