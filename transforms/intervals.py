@@ -21,7 +21,7 @@ def kurtosis_interval(
         n: observations.
         k: controls.
     """
-    return _fisher(np.asarray(r, dtype=np.float64), np.asarray(kappa, dtype=np.float64), n, k)
+    return fisher_interval(np.asarray(r, dtype=np.float64), 1 + np.asarray(kappa, dtype=np.float64), n, k)
 
 
 def spearman_interval(rs: ArrayLike, n: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -31,7 +31,7 @@ def spearman_interval(rs: ArrayLike, n: ArrayLike) -> tuple[FloatArray, FloatArr
     of kurtosis_interval: on fat tails the paper's normal one covers a little less than 95 %.
     """
     rs = np.asarray(rs, dtype=np.float64)
-    return _fisher(rs, rs * rs / 2, n, 0)
+    return fisher_interval(rs, 1 + rs * rs / 2, n)
 
 
 def mardia_kappa(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -57,13 +57,16 @@ def standard_kappa(u: FloatArray, v: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(0, (n + 1) / (n - 1) * np.mean(q * q, axis=-1) / 8 - 1))
 
 
-def _fisher(r: FloatArray, inflation: FloatArray, n: ArrayLike, k: int) -> tuple[FloatArray, FloatArray]:
-    """tanh(atanh r -+ t SE) with SE^2 = (1 + inflation) / (n - 3 - k), without the infinite atanh of 1."""
+def fisher_interval(
+    r: FloatArray, inflation: FloatArray, n: ArrayLike, k: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """tanh(atanh r -+ t SE) with SE^2 = inflation / (n - 3 - k), without the infinite atanh of 1."""
     freedom = np.subtract(n, 3 + k, dtype=np.float64)
     freedom = np.where(freedom > 0, freedom, np.nan)
-    half = np.tanh(np.sqrt(1 + inflation) * (stdtrit(freedom, 0.975) / np.sqrt(freedom)))
+    half = np.tanh(np.sqrt(inflation) * (stdtrit(freedom, 0.975) / np.sqrt(freedom)))
     half = np.minimum(half, np.nextafter(1, 0))  # 1 itself would make 0/0 of |r| = 1
-    return (r - half) / (1 - r * half), (r + half) / (1 + r * half)
+    product = r * half
+    return (r - half) / (1 - product), (r + half) / (1 + product)
 
 
 def reciprocal(values: FloatArray) -> FloatArray:

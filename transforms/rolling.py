@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.intervals import FloatArray, kurtosis_interval, mardia_kappa, reciprocal, spearman_interval
-from transforms.rolling_kernel import MIN_WINDOW, IntArray, correlation, joint_pairs, link, rolled
+from transforms.rolling_figures import correlation, link
+from transforms.rolling_kernel import MIN_WINDOW, IntArray, joint_pairs, rolled
 
 __all__ = [
     "FloatArray",
