@@ -82,6 +82,10 @@ class BuildCache:
             [(name(one), made.get(name(one), self._inputs.get(name(one)))) for one in reads], other
         )
 
+    def has(self, model: type[Table]) -> bool:
+        """Whether the stored table was made by this code, for this universe."""
+        return name(model) in self._before
+
     def is_hit(self, model: type[Table], inputs: str) -> bool:
         """Whether the stored table was made of the same; then it counts as made."""
         before = self._before.get(name(model))

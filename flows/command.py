@@ -18,10 +18,10 @@ from flows.fetching import NothingUsableError
 from flows.lock import LockedError
 from flows.universe import UniverseError
 from schemas.table import InvalidTableError
+from warehouse.copying import PublishError
 from warehouse.extensions import LakeError
 from warehouse.landing import LandingError
 from warehouse.place import StoreError
-from warehouse.publish import PublishError
 from warehouse.store import DatabaseError
 
 DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT, STOPPED = 0, 1, 2, 3, 130

@@ -78,6 +78,8 @@ def _readable(path: str, info: ValidationInfo) -> str:
 
 
 def _calendar(name: str) -> str:
+    if name in USUAL_CALENDARS:
+        return name
     names = import_module("exchange_calendars").get_calendar_names()  # takes more than a second to import
     if name not in names:
         raise refusal(unknown("calendar", name, names))
@@ -97,6 +99,7 @@ def _two_assets(pair: tuple[str, ...]) -> tuple[str, ...]:
     return pair
 
 
+USUAL_CALENDARS = {"24/7", "XLON", "XNAS", "XNYS"}  # known to exist without asking the library
 Id = Annotated[str, pattern("[A-Z0-9][A-Z0-9._-]{0,31}")]
 Symbol = Annotated[str, pattern(r"\^?[A-Za-z0-9][A-Za-z0-9^=./_:-]{0,62}")]
 Text = Annotated[str, Field(max_length=100), AfterValidator(_printable)]

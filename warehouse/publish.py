@@ -14,19 +14,15 @@ from typing import Any
 import duckdb
 
 from warehouse.boundary import boundary
+from warehouse.copying import PublishError, copy_database
 from warehouse.files import digest, replace_text, sha256, sync
 from warehouse.manifest import MANIFEST, Content, SealError, sealed, unsealed
 from warehouse.place import literal
 from warehouse.store import Store
 
-STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
 POINTER = "latest.json"
 DATABASE = "latest.duckdb"
 GENERATIONS = 3
-
-
-class PublishError(RuntimeError):
-    """The copy does not equal the warehouse; the one published before stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +56,12 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     digests = store.digests()
     made = Publication(run_id, folder, digests)
     work = folder / f".{run_id}.duckdb.tmp"
-    copy_database(store, work)
+    before = published(folder, kept)
+    database = copy_database(store, work, digests, folder / DATABASE, before)
     verify(work, made.tables)
     boundary("copied")
-    database = {"path": DATABASE, "storage_version": STORAGE_VERSION, **facts(work)}
-    before = published(folder, kept)
-    about = {"run_id": run_id, "database": database, **extra}
-    manifest = export(store, folder, digests, before, about)
+    about = {"run_id": run_id, "database": {"path": DATABASE, **database, **facts(work)}, **extra}
+    manifest = export(store, folder, digests, before.get("tables", {}), about)
     boundary("exported")
     refuse_log_beside(folder / DATABASE)
     work.replace(folder / DATABASE)
@@ -77,20 +72,6 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     boundary("published")
     sweep(folder, kept)
     return made
-
-
-def copy_database(store: Store, target: Path) -> None:
-    """The warehouse's tables, comments and views as a new file in a format that all readers know."""
-    source = store.con.execute("SELECT current_database()").fetchall()[0][0]
-    store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
-    try:
-        store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
-    except duckdb.Error as error:
-        first = str(error).split("\n", 1)[0]
-        raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
-    finally:
-        store.con.execute("DETACH copy_to")
-    sync(target)
 
 
 def verify(path: Path, counts: dict[str, int]) -> None:
@@ -154,10 +135,10 @@ def is_linked(path: Path, folder: Path, before: Content, wanted: Content) -> boo
 
 
 def published(folder: Path, kept: list[str]) -> Content:
-    """The tables of the newest publication as its manifest tells them; none if it cannot be trusted."""
+    """What the manifest of the newest publication says; nothing if it cannot be trusted."""
     try:
-        return dict(unsealed(folder / f"run={kept[0]}" / MANIFEST)["tables"])
-    except (IndexError, OSError, SealError, KeyError):
+        return unsealed(folder / f"run={kept[0]}" / MANIFEST)
+    except (IndexError, OSError, SealError):
         return {}
 
 

@@ -14,7 +14,8 @@ import pytest
 from schemas import BY_NAME, Table, core
 from schemas.table import columns, grain
 from warehouse import publish as publishing
-from warehouse.publish import GENERATIONS, PublishError, publish
+from warehouse.copying import PublishError
+from warehouse.publish import GENERATIONS, publish
 from warehouse.store import Store
 
 Tables = dict[type[Table], pl.DataFrame]
@@ -178,10 +179,11 @@ def test_a_copy_with_a_row_too_few_is_never_seen(
     before = content(folder)
     copy = publishing.copy_database
 
-    def lossy(store: Store, target: Path) -> None:
-        copy(store, target)
+    def lossy(store: Store, target: Path, *arguments: object) -> dict[str, object]:
+        made = copy(store, target, *arguments)
         with duckdb.connect(str(target)) as con:
             con.execute("DELETE FROM core.returns")
+        return made
 
     monkeypatch.setattr(publishing, "copy_database", lossy)
     with pytest.raises(PublishError, match=r"core\.returns has 0 rows in the copy and 1 in the warehouse"):

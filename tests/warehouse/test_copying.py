@@ -1,0 +1,134 @@
+"""The published file is the same whether all of it was copied or only what changed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from schemas import BY_NAME, core
+from schemas.table import columns, grain
+from warehouse import copying
+from warehouse.publish import DATABASE, publish
+from warehouse.store import Store
+
+ROWS = 31  # the returns are of the days of a month
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "published"
+
+
+@pytest.fixture
+def publication(built_store: Store, whole: Callable[..., dict], folder: Path) -> Callable[..., list[str]]:
+    """Publish some returns; the tables that were copied, all if the file is new."""
+
+    def made(run_id: str, *log_returns: float) -> list[str]:
+        copied: list[str] = []
+        replace = copying.replace
+
+        def told(store: Store, tables: list[str]) -> None:
+            copied.extend(tables)
+            replace(store, tables)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(copying, "replace", told)
+            built_store.replace({core.Returns: whole(*log_returns)[core.Returns]})
+            publish(built_store, folder, run_id, {})
+        return copied or ["all"]
+
+    return made
+
+
+@pytest.fixture
+def changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much has changed, it is copied alone."""
+    monkeypatch.setattr(copying, "SHARE", 1.0)
+
+
+def equal(store: Store, folder: Path) -> None:
+    """What readers see is what the warehouse holds: rows, comments and views."""
+    wanted = store.digests()
+    with Store(folder / DATABASE, read_only=True) as copy:
+        assert copy.digests() == wanted
+        for label in wanted:
+            about = copy.con.execute(
+                "SELECT comment FROM duckdb_tables() WHERE schema_name || '.' || table_name = $1", [label]
+            ).fetchall()
+            assert about == [(grain(BY_NAME[label]),)]
+            found = copy.con.execute(
+                "SELECT column_name, is_nullable, comment FROM duckdb_columns() "
+                "WHERE schema_name || '.' || table_name = $1 ORDER BY column_index",
+                [label],
+            ).fetchall()
+            assert found == [(one.name, one.is_nullable, one.comment) for one in columns(BY_NAME[label])]
+        views = "SELECT count(*) FROM duckdb_views() WHERE NOT internal"
+        assert copy.con.execute(views).fetchall() == store.con.execute(views).fetchall() != [(0,)]
+
+
+def test_what_did_not_change_is_not_copied_again(
+    publication: Callable[..., list[str]], built_store: Store, folder: Path, changed: None
+) -> None:
+    assert publication("1", 0.25) == ["all"]
+    assert publication("2", 0.5, 0.25) == ["core.returns"]
+    equal(built_store, folder)
+
+
+def test_much_that_changed_makes_a_new_file(
+    publication: Callable[..., list[str]], built_store: Store, folder: Path
+) -> None:
+    publication("1", 0.25)
+    assert publication("2", *[0.5] * ROWS) == ["all"]
+    equal(built_store, folder)
+
+
+def broken(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [broken, Path.unlink])
+def test_a_file_that_is_not_what_was_published_is_no_beginning(
+    publication: Callable[..., list[str]],
+    built_store: Store,
+    folder: Path,
+    changed: None,
+    spoil: Callable[[Path], None],
+) -> None:
+    publication("1", 0.25)
+    spoil(folder / DATABASE)
+    assert publication("2", 0.5) == ["all"]
+    equal(built_store, folder)
+
+
+def test_other_definitions_make_a_new_file(
+    publication: Callable[..., list[str]], folder: Path, changed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication("1", 0.25)
+    monkeypatch.setattr(copying, "definitions", lambda: "other")
+    assert publication("2", 0.5) == ["all"]
+
+
+def test_the_file_does_not_grow(
+    publication: Callable[..., list[str]], built_store: Store, folder: Path, changed: None
+) -> None:
+    publication("0", *[0.25] * ROWS)
+    first = (folder / DATABASE).stat().st_size
+    for turn in range(1, 9):
+        publication(str(turn), *[turn / 100] * ROWS)
+        assert (folder / DATABASE).stat().st_size <= copying.GROWTH * first + 2 * 2**18  # a block or two
+    equal(built_store, folder)
+
+
+def test_a_copy_that_cannot_be_written_is_named(
+    publication: Callable[..., list[str]], built_store: Store, folder: Path, changed: None
+) -> None:
+    publication("1", 0.25)
+    with pytest.raises(copying.PublishError, match=r"cannot be written .* the publication before stays"):
+        copying.write(built_store, folder / "other.duckdb", lambda: raised(duckdb.IOException("No space")))
+
+
+def raised(error: Exception) -> None:
+    raise error

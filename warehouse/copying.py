@@ -1,0 +1,96 @@
+"""The DuckDB file for readers: the one published before with what has changed since, or a new one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from schemas import BY_NAME, TABLES
+from schemas.table import name
+from warehouse.definitions import comments, ddl, views
+from warehouse.files import digest, sha256, sync
+from warehouse.manifest import Content
+from warehouse.place import literal
+from warehouse.store import Store
+
+STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
+SHARE = 0.1  # of all rows in tables that changed, up to which they alone are copied
+GROWTH = 1.1  # of the file since all of it was copied: what is replaced leaves room that is not given back
+
+
+class PublishError(RuntimeError):
+    """The copy does not equal the warehouse; the one published before stays."""
+
+
+def copy_database(
+    store: Store, target: Path, digests: dict[str, str], last: Path, before: Content
+) -> dict[str, Any]:
+    """The warehouse's tables, comments and views as a file in a format that all readers know.
+
+    Args:
+        store: The warehouse.
+        target: The file to make.
+        digests: Of each of its tables.
+        last: The file published before.
+        before: The manifest of that publication; empty if there is none to be trusted.
+
+    Returns:
+        What the manifest says of the file.
+
+    Raises:
+        PublishError: if the file cannot be written.
+    """
+    old = {table: about["digest"] for table, about in before.get("tables", {}).items()}
+    changed = [table for table, found in digests.items() if old.get(table) != found]
+    if is_kept(last, before, digests, changed):
+        shutil.copyfile(last, target)
+        write(store, target, lambda: replace(store, changed))
+        whole = before["database"]["whole_bytes"]
+    else:
+        source = store.con.execute("SELECT current_database()").fetchall()[0][0]
+        write(store, target, lambda: store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to'))
+        whole = target.stat().st_size
+    return {"storage_version": STORAGE_VERSION, "definitions_sha256": definitions(), "whole_bytes": whole}
+
+
+def is_kept(last: Path, before: Content, digests: dict[str, str], changed: list[str]) -> bool:
+    """Whether the file published before is unbroken and worth changing."""
+    rows = {table: int(found.partition(":")[0]) for table, found in digests.items()}
+    if sum(rows[table] for table in changed) > SHARE * sum(rows.values()):
+        return False
+    database = before.get("database", {})
+    if set(before.get("tables", {})) != set(digests) or database.get("definitions_sha256") != definitions():
+        return False
+    is_tight = bool(database["bytes"] <= GROWTH * database["whole_bytes"])
+    return is_tight and last.exists() and sha256(last) == database["sha256"]
+
+
+def definitions() -> str:
+    """Hash of what the tables and views are, comments included."""
+    return digest(json.dumps([[(name(one), ddl(one), *comments(one)) for one in TABLES], views()]))
+
+
+def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:
+    """Fill the file, which is `copy_to` meanwhile."""
+    store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
+    try:
+        fill()
+    except duckdb.Error as error:
+        first = str(error).split("\n", 1)[0]
+        raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
+    finally:
+        store.con.execute("DETACH copy_to")
+    sync(target)
+
+
+def replace(store: Store, tables: list[str]) -> None:
+    """Copy some tables over those that the file has."""
+    for table in tables:
+        model = BY_NAME[table]
+        store.con.execute(f"CREATE OR REPLACE TABLE copy_to.{table} ({ddl(model)})")
+        store.con.execute(f"INSERT INTO copy_to.{table} FROM {table}")
+        for statement in comments(model, "copy_to."):
+            store.con.execute(statement)
