@@ -10,16 +10,18 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
 from functools import cache
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from report import queries, words
 from report.checklist import checklist
-from report.current import PAGE, mark
+from report.current import HEAD, PAGE, mark
 from report.panel import Figure, Pair, columns
 from report.panels import panels
 from report.queries import Answer, Connection, ask
@@ -30,6 +32,7 @@ from warehouse.reader import connect
 
 HERE = Path(__file__).parent
 MAIN_WINDOW = 60
+VEGA = "vl-convert-python"  # the library that brings Vega
 SNIPPET = "window.vegaEmbed = vegaEmbed;"  # the one name that page.js calls
 UNBROKEN = 20  # letters of a name that stay on one line
 
@@ -40,17 +43,22 @@ def render(home: Path) -> Path:
     Raises:
         FileNotFoundError: if nothing was published there.
     """
-    pointer = unsealed(home / "published" / POINTER)
+    pointer, path = unsealed(home / "published" / POINTER), home / "report" / PAGE
     with closing(connect(home)) as con:
-        text = page(con, pointer)
-    path = home / "report" / PAGE
+        text = page(con, pointer, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, text)
     return path
 
 
-def page(con: Connection, pointer: Content) -> str:
-    """The whole page as text; what it says is from the publication alone."""
+def page(con: Connection, pointer: Content, before: Path | None = None) -> str:
+    """The whole page as text; what it says is from the publication alone.
+
+    Args:
+        con: A connection to the publication.
+        pointer: Its manifest.
+        before: The page that is there, whose Vega is used again if it is of the same version.
+    """
     study = pointer["study"]
     names = {
         asset: words.titled(name, kind) for asset, name, kind in ask(con, queries.NAMES, {}).rows.iter_rows()
@@ -59,12 +67,15 @@ def page(con: Connection, pointer: Content) -> str:
     target, benchmark = study["target"], study["benchmark"]
     known = {target: target, benchmark: benchmark} | names
     pair = Pair(target, benchmark, known, window, study["threshold"], study["calendar"])
-    shown = list(panels(con, pair))
-    styles, scripts = assets()
+    with debug_mode(arg=False):  # the shape of a chart is tested, not looked at whenever it is drawn
+        shown = list(panels(con, pair))
+    styles = (HERE / "page.css").read_text()
+    scripts = [vega(before), (HERE / "page.js").read_text()]
     return template().render(
         csp=policy(styles, scripts),
         styles=Markup(styles),  # noqa: S704 - our own files, no data
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - the same
+        vega=version(VEGA),
         pointer=pointer,
         shows=mark(pointer),
         pair=pair,
@@ -125,25 +136,36 @@ def payload(figure: Figure) -> Markup:
     return Markup(text)  # noqa: S704 - escaped above
 
 
+def vega(before: Path | None) -> str:
+    """Vega's scripts, out of the page before if it has them whole: making them takes more than a second."""
+    text = before.read_text() if before and before.exists() else ""
+    if f'name="vega" content="{version(VEGA)}"' in text[:HEAD]:
+        found = text.partition("<script>")[2].partition("</script>")[0]
+        if hashed(found) in text[:HEAD]:
+            return found
+    return bundle()
+
+
 @cache
-def assets() -> tuple[str, list[str]]:
-    """The style sheet, and the scripts in their order: Vega's bundle and ours."""
+def bundle() -> str:
+    """Vega's scripts, made by the library."""
     import vl_convert  # it takes a second to import; a failed run need not wait for it
 
-    bundle = vl_convert.javascript_bundle(SNIPPET).replace("</script", "<\\/script")
-    return (HERE / "page.css").read_text(), [bundle, (HERE / "page.js").read_text()]
+    return str(vl_convert.javascript_bundle(SNIPPET)).replace("</script", "<\\/script")
 
 
 def policy(styles: str, scripts: Iterable[str]) -> str:
     """The page may run and show what is in it, and reach nothing outside."""
-
-    def digest(text: str) -> str:
-        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
+    ours = " ".join(f"'{hashed(script)}'" for script in scripts)
     return (
-        f"default-src 'none'; script-src {' '.join(map(digest, scripts))}; style-src {digest(styles)}; "
+        f"default-src 'none'; script-src {ours}; style-src '{hashed(styles)}'; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def hashed(text: str) -> str:
+    """The hash of a script or a style sheet as a policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @cache

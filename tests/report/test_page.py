@@ -1,12 +1,14 @@
 """The page is one small file that says what was published, and reaches nothing outside."""
 
 import html
+import json
 import re
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
 
+import altair as alt
 import pytest
 
 from flows import universe
@@ -49,6 +51,29 @@ def test_its_policy_lets_only_its_own_scripts_and_styles_run(text: str) -> None:
     for name in ("script-src", "style-src"):
         assert rules[name]
         assert all(source.startswith("'sha256-") for source in rules[name])
+
+
+def test_every_chart_is_one_by_its_schema(text: str) -> None:
+    charts = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.DOTALL)
+    assert len(charts) > 10
+    for chart in charts:
+        alt.Chart.from_dict(json.loads(chart)["spec"], validate=True)
+
+
+def test_the_scripts_of_the_page_before_are_taken_if_they_are_whole(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "bundle", lambda: "made anew")
+    before = tmp_path / "index.html"
+    assert pages.vega(None) == pages.vega(before) == "made anew"
+    before.write_text(text)
+    taken = pages.vega(before)
+    assert len(taken) > 100_000
+    assert f"<script>{taken}</script>" in text
+    before.write_text(text.replace(taken, taken.replace("e", "x", 1)))
+    assert pages.vega(before) == "made anew"
+    before.write_text(text.replace('name="vega" content="', 'name="vega" content="0.'))
+    assert pages.vega(before) == "made anew"
 
 
 def test_the_close_is_that_of_the_exchange_of_the_study(once: Path) -> None:
