@@ -22,14 +22,15 @@ FROM (
     WHERE r IS NOT NULL AND session > (SELECT max(session) FROM mart.correlations) - 10
     QUALIFY row_number() OVER (PARTITION BY asset, benchmark, convention, window_sessions ORDER BY session DESC) = 1
 ) c
--- regimes and conditional links are of session closes
-LEFT JOIN mart.regimes g
-    ON g.asset = c.asset AND g.benchmark = c.benchmark AND g.window_sessions = c.window_sessions
-    AND c.convention = 'session_close' AND g.until IS NULL
+-- regimes and conditional links are of session closes; a column to join on, since a condition on one side alone compares every two rows
 LEFT JOIN (
+    SELECT 'session_close' AS convention, * FROM mart.regimes WHERE until IS NULL
+) g
+    USING (asset, benchmark, window_sessions, convention)
+LEFT JOIN (
+    SELECT 'session_close' AS convention, *
     FROM mart.conditional
     WHERE session > (SELECT max(session) FROM mart.correlations) - 10
 ) p
-    ON p.asset = c.asset AND p.benchmark = c.benchmark AND p.window_sessions = c.window_sessions
-    AND c.convention = 'session_close' AND p.session = c.session
+    USING (asset, benchmark, window_sessions, convention, session)
 ORDER BY c.asset, c.benchmark, c.convention, c.window_sessions
