@@ -187,7 +187,7 @@ def newest_run(zone: Path) -> str:
         try:
             said += pl.scan_parquet(path).select(pl.col("run_id").max()).collect()["run_id"].to_list()
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise LandingError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
+            raise unreadable(path, error) from error
     return max(one.partition("-")[0] for one in said)
 
 
@@ -208,11 +208,17 @@ def replaced(path: Path) -> list[str]:
         said = (pq.read_metadata(path).metadata or {}).get(REPLACES.encode(), b"[]")
         old = [str(one) for one in json.loads(said)]
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise LandingError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
+        raise unreadable(path, error) from error
     for one in old:
         if not NAME.fullmatch(one):
-            raise LandingError(f"{path}: says that it replaces {one!r}, which no landed file is called")
+            raise unreadable(path, f"it says that it replaces {one!r}, which no landed file is called")
     return old
+
+
+def unreadable(path: Path, why: object) -> LandingError:
+    """The error for a landed file that does not say what it should."""
+    first = str(why).split("\n", 1)[0]
+    return LandingError(f"{path}: cannot be read ({first}); restore the file from a backup")
 
 
 def sweep(zone: Path) -> None:

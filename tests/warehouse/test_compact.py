@@ -95,8 +95,21 @@ def test_the_newest_run_is_known_whatever_was_compacted(tmp_path: Path) -> None:
     assert landing.newest_run(tmp_path) == run_id("2026-01-05")
     (flipped,) = tmp_path.rglob("*.parquet")
     flipped.write_bytes(b"PAR1")
-    with pytest.raises(LandingError, match=r"month=202601-.*cannot be read .*restore the file from a backup"):
-        landing.newest_run(tmp_path)
+    for ask in (lambda: landing.newest_run(tmp_path), lambda: landing.replaced(flipped)):
+        with pytest.raises(
+            LandingError,
+            match=r"^\S*month=202601-\S*: cannot be read \(.+\); restore the file from a backup$",
+        ):
+            ask()
+
+
+def test_a_file_that_replaces_what_no_file_is_called_is_worded_alike(tmp_path: Path) -> None:
+    path = land(pl.DataFrame({"a": [1]}), ops.Loads, "comove", "1", tmp_path, replaces=["../x.parquet"])
+    assert path
+    with pytest.raises(
+        LandingError, match=r"cannot be read \(it .*'../x.parquet'.*\); restore the file from a"
+    ):
+        landing.replaced(path)
 
 
 def test_a_second_compaction_does_nothing(zone: Path) -> None:
