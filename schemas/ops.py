@@ -32,7 +32,10 @@ class Loads(Table):
     pages: pl.Int64 = field("Requests that were answered", "requests")
     retries: pl.Int64 = field("Requests repeated after a failure", "requests")
     seconds: pl.Float64 = number("Duration of the attempt", "seconds")
-    error: pl.String = field("What went wrong or is missing, in words", nullable=True)
+    error: pl.String = field(
+        "What went wrong or is missing, in words; or a note, as why an unchanged file was not read again",
+        nullable=True,
+    )
     answer_sha256: pl.String = field(
         "Hash of a recorded file and of how it was read; null for live sources", nullable=True
     )

@@ -121,6 +121,11 @@ def test_the_committed_page_is_current() -> None:
     assert not PAGE.exists() or PAGE.read_text() == page(), "run `make docs`"
 
 
+def test_the_ledger_says_that_an_error_may_be_a_note() -> None:
+    (error,) = [column for column in columns(ops.Loads) if column.name == "error"]
+    assert "unchanged" in error.description
+
+
 def test_a_comment_is_the_description_and_the_unit() -> None:
     comments = {column.name: column.comment for column in columns(core.Returns)}
     assert comments["gap_days"] == "Calendar days that the return spans [days]"
