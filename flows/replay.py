@@ -19,7 +19,7 @@ from flows.parameters import Instant, Seconds
 from flows.pipeline import Run, run
 from flows.refresh import job
 from flows.runners import Plain, Prefect
-from flows.summary import LINK, link_table, plain_table
+from flows.summary import LINK, link_table, plain_table, where
 from warehouse.reader import connect
 
 LATER = """
@@ -47,7 +47,7 @@ def show(done: Run, page: Console) -> None:
     Raises:
         NothingUsableError: if no correlation of the study's pair was known then.
     """
-    past, asked = done.job.home, done.job
+    asked = done.job
     table = link_table(links_then(asked), done)
     title, table.title = table.title, None
     page.print(
@@ -62,7 +62,8 @@ def show(done: Run, page: Console) -> None:
     revised.title = None
     if revised.rows:
         page.print(revised)
-    page.print(Text(f"files:   {past / 'published'}"), soft_wrap=True)
+    for line in where(done):
+        page.print(Text(line), soft_wrap=True)
 
 
 def links_then(asked: Job) -> list[tuple[object, ...]]:

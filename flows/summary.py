@@ -100,14 +100,21 @@ def row_table(run: "Run") -> Table:
 
 
 def closing_lines(run: "Run") -> list[str]:
-    """What failed, whether anything is new, and where the files are."""
+    """What failed, whether anything is new, and where it is."""
     data = [table for table in run.after if not table.startswith("ops.")]
     is_same = all(run.before.get(table) == run.after[table] for table in data)
     return [
         *(f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error),
-        *(f"trouble: {' '.join(trouble.split())}" for trouble in run.troubles),
         *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
         *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
+        *where(run),
+    ]
+
+
+def where(run: "Run") -> list[str]:
+    """What could not be made, and where the rest is: for SQL, for other tools, for the browser."""
+    return [
+        *(f"trouble: {' '.join(trouble.split())}" for trouble in run.troubles),
         f"query:   make sql DATA={run.job.home}",
         f"files:   {run.publication.folder}",
         *([f"page:    {run.page}"] if run.page else []),

@@ -32,7 +32,28 @@ def test_the_headline_of_a_day_and_no_revision(folder: Path, capsys: pytest.Capt
     assert "2025-10-08" in said.out
     assert "2025-10-09" not in said.out
     assert "nothing was revised since" in said.out
+    past = folder / "data" / "as-of" / "2025-10-08T210000Z"
+    page = past / "report" / "index.html"
+    assert said.out.splitlines()[-3:] == [
+        f"query:   make sql DATA={past}",
+        f"files:   {past / 'published'}",
+        f"page:    {page}",
+    ]
+    assert page.is_file()
     assert said.err == ""
+
+
+def test_a_page_that_cannot_be_made_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(home: Path) -> Path:
+        raise ValueError(f"no room in {home}")
+
+    monkeypatch.setattr(pipeline, "render", refuse)
+    assert call(folder, "2025-10-08T21:00Z") == 0
+    said = capsys.readouterr().out
+    assert "trouble: the page could not be rendered (ValueError: no room in " in said
+    assert "page:  " not in said
 
 
 @pytest.mark.slow
