@@ -31,8 +31,10 @@ from flows.resume import known
 from flows.runners import Plain, Prefect, Runner, few_threads
 from flows.sources import Request
 from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
+from flows.universe import Universe, UniverseError
 from schemas import ops, raw
 from warehouse.store import Store
+from warehouse.unknown import unknown
 
 CHUNK_DAYS = 365
 Show = Callable[[int, int, str], None]  # pieces done, pieces in all, what is being fetched
@@ -117,6 +119,17 @@ def series(job: Job, assets: list[str]) -> list[Request]:
     ]
 
 
+def refuse_unknown(assets: list[str], watched: Universe, path: Path) -> None:
+    """An asset that the universe does not have would be a backfill of nothing.
+
+    Raises:
+        UniverseError: if there is one.
+    """
+    for asset in assets:
+        if asset not in watched.assets_by_id:
+            raise UniverseError(f"{path}: {unknown('asset', asset, watched.assets_by_id)}")
+
+
 @flow(name="backfill", persist_result=False, task_runner=few_threads())
 def backfill(
     since: Day,
@@ -131,8 +144,10 @@ def backfill(
     """Fetch a range again, in pieces, without what is landed; progress is an artifact of the run."""
     from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+    watched = universes.load(universe)
+    refuse_unknown(assets or [], watched, universe)
     job = Job(
-        universes.load(universe),
+        watched,
         data,
         since=since,
         until=until,
@@ -172,8 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
 def filled(flags: argparse.Namespace) -> int:
     """Run the backfill as the flags say, and print what it did."""
     watched = universes.load(flags.universe)
-    if unknown := sorted(set(flags.asset) - set(watched.assets_by_id)):
-        return complain(f"{flags.universe}: has no asset {', '.join(unknown)}", 2)
+    refuse_unknown(flags.asset, watched, flags.universe)
     if flags.runner == "plain":
         job = Job(
             watched,

@@ -23,9 +23,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, ValidationError
 
 from flows.universe_blocks import Asset, Block, Breadth, Events, Macro, Snapshot, StudyBlock
-from flows.universe_values import SHOWN_CHARACTERS, refusal, shown, unknown
+from flows.universe_values import refusal
 from transforms.study import Study
 from warehouse.files import digest
+from warehouse.unknown import SHOWN_CHARACTERS, shown, unknown
 
 PLAIN_WORDS = {  # for the types of pydantic's errors whose own words speak of Python
     "missing": "missing; add it",

@@ -23,9 +23,8 @@ from flows.universe_values import (
     distinct,
     pattern,
     refusal,
-    shown,
-    unknown,
 )
+from warehouse.unknown import shown, unknown
 
 
 class Block(BaseModel):

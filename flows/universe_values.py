@@ -1,13 +1,10 @@
 """The values that a universe file may hold: each a type that refuses in words what it cannot take."""
 
-import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,28 +17,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-SHOWN_NAMES, SHOWN_CHARACTERS = 12, 80  # what an error line shows of a list and of a value
+from warehouse.unknown import shown, unknown
 
 
 def refusal(text: str, *at: str | int) -> PydanticCustomError:
     """What validators raise: `text` about the key `at`, relative to what is being validated."""
     return PydanticCustomError("refused", "{text}", {"text": text, "at": at})
-
-
-def shown(value: object) -> str:
-    """A value as an error line shows it."""
-    text = type(value).__name__
-    with suppress(ValueError):  # Python writes out no integer of more than 4300 digits
-        text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
-
-
-def unknown(what: str, value: object, known: Iterable[str]) -> str:
-    """That a value is unknown, which name comes near it, and the first of the known ones."""
-    names = {name.casefold(): name for name in known}
-    near = [f'; did you mean "{names[n]}"?' for n in get_close_matches(str(value).casefold(), names, n=1)]
-    listed = [*names.values()][:SHOWN_NAMES] + ["..."] * (len(names) > SHOWN_NAMES)
-    return f"unknown {what} {shown(value)}{''.join(near)} (known: {', '.join(listed)})"
 
 
 def pattern(form: str) -> AfterValidator:

@@ -17,6 +17,7 @@ from flows.sources.answers import FetchError
 from flows.sources.exchange_session import polite_session
 from flows.sources.secret import masked, secret
 from flows.sources.web import WHAT
+from warehouse.unknown import instead
 
 FIRST_DAY = date(2017, 1, 1)  # where a history starts if nobody asked for more
 PAGE = 300  # where ccxt does not know the exchange's page size
@@ -136,16 +137,25 @@ def holes(request: Request, opened: pl.Series, step: timedelta) -> str | None:
 
 def connected(request: Request) -> Any:
     """The exchange with its markets, which are loaded once a process."""
+    named = request.source.partition(":")[2]
     with OPENING:
-        exchange = opened(request.source.partition(":")[2])
+        exchange = opened(named)
     if exchange is None:
-        raise FetchError(f"{request.source}: ccxt knows no such exchange; see ccxt.exchanges for the names")
+        raise FetchError(f"{request.source}: ccxt knows no such exchange{instead(named, exchanges())}")
     WHAT.set(request.what)
     with exchange.loading:  # one thread loads them for all; another exchange's do not wait
         call(request, exchange, "load_markets")
     if request.item not in exchange.markets:
-        raise FetchError(f"{request.what}: the exchange does not list it; check the symbol")
+        there = instead(request.item, exchange.markets)
+        raise FetchError(f"{request.what}: the exchange does not list it; check the symbol{there}")
     return exchange
+
+
+def exchanges() -> list[str]:
+    """The exchanges that ccxt knows."""
+    import ccxt
+
+    return list(ccxt.exchanges)
 
 
 @cache

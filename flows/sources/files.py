@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from flows.sources import Answer, Request, SourceError, constituents
 from schemas import raw
+from warehouse.unknown import LOOKED_AT, instead
 
 MAX_ROWS, MAX_BYTES = 200_000_000, 8 << 30
 MAX_NAMES = 200  # characters of a file's column names in a message
@@ -50,8 +51,18 @@ def fetch(request: Request) -> Answer:
     if request.model is raw.Constituents:
         constituents.check_whole(rows, about, path)
     if rows.is_empty() and request.since is None and request.until is None:
-        raise SourceError(f"{path}: has no rows for {request.label}; check the symbol in the universe")
+        there = instead(request.item, items(frame, request)) if request.item else ""
+        raise SourceError(f"{path}: has no rows for {request.label}; check the symbol in the universe{there}")
     return Answer(rows)
+
+
+def items(frame: pl.LazyFrame, request: Request) -> list[str]:
+    """The symbols or series that a file has."""
+    if request.model not in ITEM:
+        return []
+    column = pl.col(ITEM[request.model]).cast(pl.String)
+    found = frame.select(column.unique(maintain_order=True).head(LOOKED_AT)).collect()
+    return found.to_series().drop_nulls().to_list()
 
 
 def scan(path: Path) -> pl.LazyFrame:

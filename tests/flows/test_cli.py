@@ -114,6 +114,7 @@ def test_a_source_that_failed_is_named_and_the_exit_is_zero(command: Command, ho
     assert said.code == 0
     (line,) = failed(said)
     assert "spy.csv: has no rows for SPX; check the symbol in the universe" in line
+    assert line.endswith('; did you mean "SPY"? (known: SPY)')
 
 
 def test_names_and_files_with_brackets_are_shown_as_they_are(command: Command, home: Path) -> None:

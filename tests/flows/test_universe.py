@@ -123,7 +123,7 @@ interval = "1d" }] => interval = "1d" }, { provider = "yahoo", symbol = "^RUT", 
 ["SPY"] => ["SPY"] ¶ threshold = "0.5"
     [study]: threshold: should be a valid number, not "0.5"
 ["SPY"] => ["SPY"] ¶ calendar = "XNYX"
-    [study]: calendar: unknown calendar "XNYX"; did you mean "XNYS"? (known: 24/5, 24/7,
+    [study]: calendar: unknown calendar "XNYX"; did you mean "XNYS"? (known: XNYS, NYMEX,
 benchmark = "RUT" => benchmark = "ETH"
     [study]: benchmark: "ETH" is the target; name another asset
 ["SPY"] => ["SPY", "RUT"]

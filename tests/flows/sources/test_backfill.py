@@ -18,6 +18,7 @@ from flows.job import Job
 from flows.pieces import chunks, covered, is_covered
 from flows.runners import Plain
 from flows.sources import Request
+from flows.universe import UniverseError
 from schemas import raw
 
 NEXT = datetime(2026, 3, 21, 9, tzinfo=UTC)
@@ -299,5 +300,12 @@ def test_command_line(world: World, provider: Provider, capsys: pytest.CaptureFi
     dates = ["--since", "2026-03-02", "--until", "2026-03-06", "--asset", "SPY"]
     assert flow.main([*shared, *dates]) == 0
     assert capsys.readouterr().out == "1 pieces fetched, 0 were landed already\n"
-    assert flow.main([*shared, *dates[:4], "--asset", "NOPE"]) == 2
-    assert "has no asset NOPE" in capsys.readouterr().err
+    assert flow.main([*shared, *dates[:4], "--asset", "SPX"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f'comove: {world.path}: unknown asset "SPX"; did you mean "SPY"? (known: ')
+    assert said.count("\n") == 1
+
+
+def test_the_flow_refuses_an_asset_that_the_universe_lacks(world: World) -> None:
+    with pytest.raises(UniverseError, match='unknown asset "SPX"; did you mean "SPY"'):
+        flow.backfill.fn(since=date(2026, 3, 2), universe=world.path, data=world.data, assets=["SPX"])
