@@ -9,19 +9,29 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from shutil import get_terminal_size
+from typing import Any, NoReturn
 
 import duckdb
 
 from warehouse.reader import connect
 from warehouse.spreadsheet import write_csv
+from warehouse.unknown import unknown
 
-WELCOME = """\
-comove {run}: read-only. Statements end with ; -- leave with .quit or Ctrl-D.
-.tables lists what there is, .describe NAME its columns with their meaning. Try: FROM mart.link_today;
+WELCOME = "comove {data}: read-only SQL on what was published\n"
+HELP = """\
+Statements end with ; and there is
+  .tables         what tables and views there are
+  .describe NAME  the columns of one, with their meaning
+  .help           this
+  .quit           leave; so does Ctrl-D
+For instance: SELECT asset, benchmark, r, lo95, hi95, verdict FROM mart.link_today ORDER BY r DESC LIMIT 5;
 """
+DOTS = (".tables", ".describe", ".help", ".quit")
+HELPS, LEAVES = ("help", ".help"), ("quit", "exit", ".quit", ".exit")
+COUNTED, WIDEST = 9_000, 1_000_000  # beyond 9,999 rows DuckDB says only that there are more
 TABLES = """
-SELECT schema_name || '.' || name AS name, kind, left(comment, 80) AS what FROM (
+SELECT schema_name || '.' || name AS name, kind, rtrim(split_part(comment, '. ', 1), '.') AS what FROM (
   SELECT schema_name, table_name AS name, 'table' AS kind, comment FROM duckdb_tables()
   UNION ALL SELECT schema_name, view_name, 'view', comment FROM duckdb_views() WHERE NOT internal
 ) WHERE schema_name IN ('raw', 'core', 'mart', 'ops') ORDER BY 1
@@ -32,34 +42,63 @@ WHERE schema_name || '.' || table_name = $1 ORDER BY column_index
 """
 
 
+class UnknownError(LookupError):
+    """There is no such command or table."""
+
+
 def answer(con: duckdb.DuckDBPyConnection, text: str) -> bool:
     """Run statements or a dot command and print what each gives; an error as DuckDB says it, and False."""
-    word, _, rest = text.strip().partition(" ")
+    word, _, rest = text.strip(" ;").partition(" ")
     try:
-        if word == ".tables":
+        if word.lower() in HELPS:
+            sys.stdout.write(HELP)
+        elif word == ".tables":
             show(con.sql(TABLES))
         elif word == ".describe":
-            show(con.sql(DESCRIBE, params=[rest.strip()]))
+            describe(con, rest.strip())
+        elif word.startswith("."):
+            refuse(word)
         else:
             for statement in con.extract_statements(text):
                 show(con.sql(statement))
-    except duckdb.Error as error:
+    except (duckdb.Error, UnknownError) as error:
         sys.stderr.write(f"{str(error).strip()}\n")
         return False
     return True
 
 
+def refuse(word: str) -> NoReturn:
+    """No dot command is called so."""
+    raise UnknownError(f"{unknown('command', word, DOTS)}; .help says what they do")
+
+
+def describe(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Print the columns of a table or view."""
+    known = [row[0] for row in con.sql(TABLES).fetchall()]
+    if name not in known:
+        raise UnknownError(f"{unknown('table', name, known)}; .tables lists them")
+    show(con.sql(DESCRIBE, params=[name]))
+
+
 def show(found: duckdb.DuckDBPyRelation | None) -> None:
-    """Print a relation as a table; a statement without a result says nothing."""
-    if found is not None:
-        found.show(max_rows=60, max_width=None if sys.stdout.isatty() else 160)
+    """Print a relation, as wide as the terminal or else whole; a statement without a result says nothing."""
+    if found is not None and sys.stdout.isatty():
+        found.show(max_rows=60, max_width=get_terminal_size().columns)
+    elif found is not None:
+        found.show(max_rows=COUNTED, max_width=WIDEST, max_col_width=WIDEST)
 
 
 def statements(lines: Iterable[str]) -> Iterable[str]:
-    """Whole statements out of lines: each up to its last semicolon, a dot command on a line of its own."""
+    """Whole statements out of lines, up to one that leaves: each statement to its last semicolon.
+
+    A dot command, and the bare word `help`, are a line of their own.
+    """
     pending: list[str] = []
     for line in lines:
-        if not pending and line.startswith("."):
+        word = line.strip(" ;").lower()
+        if word in LEAVES:
+            return
+        if not pending and (line.startswith(".") or word in HELPS):
             yield line
         elif line.strip() or pending:
             pending.append(line)
@@ -75,8 +114,8 @@ def typed() -> Iterable[str]:
     with suppress(ImportError):
         import readline  # noqa: F401 - importing it gives `input` its history; not on every platform
     with suppress(EOFError, KeyboardInterrupt):
-        while (line := input("comove> ")) not in {".quit", ".exit"}:
-            yield line
+        while True:
+            yield input("comove> ")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif flags.command:
             is_good = answer(con, flags.command)
         elif sys.stdin.isatty():
-            sys.stdout.write(WELCOME.format(run=flags.data))
+            sys.stdout.write(WELCOME.format(data=flags.data) + HELP)
             for text in statements(typed()):
                 answer(con, text)
         else:

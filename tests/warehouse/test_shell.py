@@ -1,9 +1,17 @@
 """The shell answers, stays read-only, and its CSV holds no formula."""
 
 import csv
+import fcntl
 import io
+import os
+import pty
 import shutil
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -18,6 +26,7 @@ from warehouse.shell import main, statements
 from warehouse.spreadsheet import safe, write_csv
 from warehouse.store import Store
 
+ROOT = Path(__file__).parents[2]
 Tables = dict[type[Table], pl.DataFrame]
 
 
@@ -49,6 +58,68 @@ def test_it_answers_what_is_piped_in(
     assert "nowhere does not exist" in told.err
 
 
+@pytest.mark.parametrize("word", [".help", "help", "HELP;"])
+def test_help_says_what_one_can_do_and_its_example_runs(
+    data: Path, capfd: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert main(["--data", str(data), "-c", word]) == 0
+    told = capfd.readouterr()
+    for one in (".tables", ".describe NAME", ".quit", "Statements end with ;"):
+        assert one in told.out
+    assert main(["--data", str(data), "-c", told.out.partition("For instance: ")[2]]) == 0
+    assert "verdict" in capfd.readouterr().out
+
+
+def test_a_person_is_welcomed_helped_and_can_leave(
+    data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = iter(["help", "SELECT", "  6 * 7;", "exit", "SELECT 'not read';"])
+    monkeypatch.setattr("builtins.input", lambda _: next(lines))
+    monkeypatch.setattr(shell.sys.stdin, "isatty", lambda: True, raising=False)
+    assert main(["--data", str(data)]) == 0
+    told = capfd.readouterr()
+    assert told.out.count(shell.HELP) == 2  # at the beginning, and where it was asked for
+    assert "42" in told.out
+    assert list(lines) == ["SELECT 'not read';"]
+    assert told.err == ""
+
+
+def test_what_is_not_for_a_terminal_is_not_cut(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    query = "SELECT range AS n, repeat('x', 300) || 'end' AS wide, 1 AS a, 2 AS last FROM range(100)"
+    assert main(["--data", str(data), "-c", query]) == 0
+    told = capfd.readouterr().out
+    assert told.count("xend") == 100
+    assert "last" in told
+    assert "…" not in told
+
+
+@pytest.mark.parametrize("columns", [90, 130])
+def test_a_terminal_is_filled_and_no_more(data: Path, columns: int) -> None:
+    mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    command = [sys.executable, "-m", "warehouse.shell", "--data", str(data), "-c", ".tables"]
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=its):
+        os.close(its)
+        told = b""
+        with suppress(OSError):  # how Linux says that it has ended
+            while more := os.read(mine, 65536):
+                told += more
+    os.close(mine)
+    assert max(len(line) for line in told.decode().splitlines()) == columns
+
+
+def test_an_unknown_table_or_command_is_told_with_the_known_ones(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", str(data), "-c", ".describe link_today"]) == 1
+    assert 'unknown table "link_today"; did you mean "mart.link_today"? (known: ' in capfd.readouterr().err
+    assert main(["--data", str(data), "-c", ".table"]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith('unknown command ".table"; did you mean ".tables"? (known: .tables, .describe,')
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -72,11 +143,13 @@ def test_nothing_published_is_one_clear_line(tmp_path: Path, capfd: pytest.Captu
 
 
 def test_statements_end_at_a_semicolon_and_dot_commands_at_their_line() -> None:
-    assert list(statements(["", "SELECT 1", "+ 1;", ".tables", "FROM x"])) == [
+    assert list(statements(["", "SELECT 1", "+ 1;", ".tables", "help", "FROM x"])) == [
         "SELECT 1\n+ 1;",
         ".tables",
+        "help",
         "FROM x",
     ]
+    assert list(statements(["SELECT", "help", ";", "FROM", ".quit", "x;"])) == ["SELECT\nhelp\n;"]
 
 
 def test_a_csv_cell_that_a_spreadsheet_would_run_is_text(data: Path, tmp_path: Path) -> None:
