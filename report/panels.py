@@ -52,18 +52,16 @@ def link(pair: Pair, ask: Ask) -> Panel:
     """The link over time."""
     answer, regimes = ask(queries.LINK), ask(queries.REGIMES)
     known = answer.rows.drop_nulls("r")
-    linked = regimes.rows.filter(pl.col("state") == "linked").height
-    said = f"Rolling correlation over {pair.window} sessions since {SINCE.year}; {linked} stretches linked."
+    title = words.stretches(regimes.rows, SINCE) if pair.is_same_instant else "The link by UTC days"
+    said = f"Rolling correlation over {pair.window} sessions since {SINCE.year}. {title}."
     data = {"rows": answer.rows.drop("verdict"), "regimes": regimes.rows.drop("sessions")}
     counts = dict(known.group_by("verdict").len().iter_rows())
-    share = {v: counts.get(v, 0) / max(known.height, 1) for v in ("strong", "undetermined", "weak")}
     return Panel(
         "link",
-        words.stretches(regimes.rows, SINCE) if pair.is_same_instant else "The link by UTC days",
-        f"Rolling correlation over {pair.window} sessions with its 95% interval. The whole interval lay "
-        f"above {pair.threshold:g} on {share['strong']:.1%} of the sessions and below it on "
-        f"{share['weak']:.0%}; on {share['undetermined']:.0%} the data did not decide. Windows overlap, so "
-        "neighbouring days tell much the same story.",
+        title,
+        f"Rolling correlation over {pair.window} sessions with its 95% interval. "
+        f"{words.sure(counts, pair.threshold)}"
+        "Windows overlap, so neighbouring days tell much the same story.",
         [answer, regimes],
         [Figure("", said, charts.link(pair.threshold, pair.window), data)] if known.height else [],
         [("target", "correlation"), ("band", "95% interval"), ("shade", "linked")],

@@ -187,6 +187,26 @@ def strongest(rows: pl.DataFrame) -> str:
     return f"Of all pairs, {row['asset']} and {row['benchmark']} stand closest: {number(row['r'])}"
 
 
+def sure(verdicts: Mapping[str, int], threshold: float) -> str:
+    """On how many of some sessions the data decided; nothing is said of none."""
+    total = sum(verdicts.values())
+    if not total:
+        return ""
+    strong, weak, open_ = (share(verdicts.get(v, 0), total) for v in ("strong", "weak", "undetermined"))
+    return (
+        f"The whole interval lay above {threshold:g} on {strong} of the sessions, below it on {weak}, and on "
+        f"both sides of it, undecided, on {open_}. "
+    )
+
+
+def share(part: int, whole: int) -> str:
+    """A part of some sessions, in percent with one decimal; some are never told as none, nor most as all."""
+    if part in {0, whole}:
+        return "all" if part else "none"
+    percent = f"{part / whole:.1%}"
+    return {"0.0%": "under 0.1%", "100.0%": "over 99.9%"}.get(percent, percent)
+
+
 def claims(rows: list[Row]) -> str:
     """How the claims fared."""
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("held", "not held")}
