@@ -24,7 +24,7 @@ WHERE {PAIR} AND r IS NOT NULL
 ORDER BY session DESC LIMIT 1
 """
 
-NAMES = "SELECT asset, name, kind FROM mart.assets ORDER BY asset"
+NAMES = "SELECT DISTINCT asset, name, kind FROM core.listings ORDER BY asset"  # mart.assets have prices
 
 TODAY = f"""
 SELECT convention, window_sessions, session, r, lo95, hi95, verdict, spearman, beta, partial_r, controls

@@ -17,6 +17,11 @@ VERDICTS = {
     "link is strong.",
 }
 
+TROUBLED = {  # of a source: how one and how several of them stand
+    "empty": ("has brought nothing yet", "have brought nothing yet"),
+    "stale": ("is stale", "are stale"),
+    "failed": ("failed at the last load", "failed at the last load"),
+}
 CITIES = {  # of the exchanges whose calendar a study may follow; another is told by its calendar's name
     "XNYS": "New York", "XLON": "London", "XETR": "Frankfurt", "XFRA": "Frankfurt", "XPAR": "Paris",
     "XAMS": "Amsterdam", "XSWX": "Zurich", "XMIL": "Milan", "XMAD": "Madrid", "XSTO": "Stockholm",
@@ -185,6 +190,33 @@ def strongest(rows: pl.DataFrame) -> str:
     """The pair with the largest correlation."""
     row = rows.with_columns(size=pl.col("r").abs()).sort("size").row(-1, named=True)
     return f"Of all pairs, {row['asset']} and {row['benchmark']} stand closest: {number(row['r'])}"
+
+
+def standing(row: Row) -> str:
+    """How a source stands; one that failed is fresh no more, though what is stored may be."""
+    if row["last_session"] is None:
+        return "empty"
+    if row["is_stale"]:
+        return "stale"
+    return "failed" if row["last_load"] in {"failed", "refused"} else "fresh"
+
+
+def freshness(rows: list[Row], names: Mapping[str, str]) -> str:
+    """How many sources are not as they should be, and of which assets."""
+    told = []
+    for state, (one, several) in TROUBLED.items():
+        found = [row for row in rows if standing(row) == state]
+        assets = ", ".join(dict.fromkeys(names.get(row["asset"], row["asset"]) for row in found))
+        told += [f"{len(found)} {one if len(found) == 1 else several}: {assets}"] if found else []
+    return f"Of {len(rows)} sources, {'; '.join(told)}" if told else "Every source is fresh"
+
+
+def not_known(rows: list[Row], both: Mapping[str, str]) -> str:
+    """Why there is no headline, by how the sources of the two assets stand; `both` are their names by id."""
+    known = {row["asset"] for row in rows if standing(row) != "empty"}
+    if lacking := [name for asset, name in both.items() if asset not in known]:
+        return f"No price of {' and '.join(lacking)} was stored yet. What was asked for is listed below."
+    return "There are fewer joint sessions than the shortest window needs. What was loaded is listed below."
 
 
 def sure(verdicts: Mapping[str, int], threshold: float) -> str:

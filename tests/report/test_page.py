@@ -154,6 +154,30 @@ def test_a_universe_with_little_in_it_has_a_page_too(
     assert "No figures yet" in done.page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("symbol", "name", "headline"),
+    [
+        ("SPY", "SPDR S&P 500", "Ethereum and the Russell 2000: "),
+        ("^RUT", "the Russell 2000", "Ethereum and the Russell 2000: not known yet"),
+    ],
+)
+def test_an_asset_of_which_nothing_is_stored_is_named_too(
+    home: Path, symbol: str, name: str, headline: str
+) -> None:
+    path = home / "universe.toml"
+    path.write_text(path.read_text().replace(f'symbol = "{symbol}"', 'symbol = "NONE"'))
+    done = run(Job(universe.load(path), home / "data", universe_path=path), Plain())
+    assert done.page
+    text = html.unescape(re.sub(r"<script>.*?</script>", "", done.page.read_text(), flags=re.DOTALL))
+    assert f">Of 4 sources, 1 has brought nothing yet: {name}</h2>" in text
+    (row,) = re.findall(r"<tr>((?:(?!<tr>).)*NONE.*?)</tr>", text, re.DOTALL)
+    assert f'<th scope="row">{name[0].upper()}{name[1:]}</th>' in row
+    assert '<span class="mark empty">empty</span>' in row
+    told = text[text.index("<h1>") : text.index("</h1>")].replace("\N{NO-BREAK SPACE}", " ")
+    assert headline in told
+    assert (f"No price of {name} was stored yet." in text) == headline.endswith("yet")
+
+
 def test_a_page_that_cannot_be_rendered_does_not_fail_the_run(
     tiny_universe: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
