@@ -4,8 +4,14 @@ Each piece is landed and loaded before the next is asked for, so a killed backfi
 what the ledger shows as loaded, by a backfill or by a daily run, is not asked for again.
 """
 
-import argparse
 import sys
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from flows.start import refuse_wrong_paths
+
+    refuse_wrong_paths(sys.argv[1:], "universe.toml", is_new=True)
+
+import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import spool
 from flows import universe as universes
-from flows.command import complain, day, exit_code, parser, quietly
+from flows.command import day, exit_code, parser, quietly
 from flows.fetching import ask, compared
 from flows.job import Job
 from flows.lakes import lake
@@ -31,8 +37,10 @@ from flows.resume import known
 from flows.runners import Plain, Prefect, Runner, few_threads
 from flows.sources import Request
 from flows.sources.exchange import FIRST_DAY as FIRST_CANDLE
-from flows.universe import Universe, UniverseError
+from flows.start import UniverseError
+from flows.universe import Universe
 from schemas import ops, raw
+from warehouse.folder import complain
 from warehouse.store import Store
 from warehouse.unknown import unknown
 

@@ -16,15 +16,16 @@ from rich.console import Console
 from flows.cluster import ClusterError
 from flows.fetching import NothingUsableError
 from flows.lock import LockedError
-from flows.universe import UniverseError
+from flows.start import BAD_INPUT, UniverseError
 from schemas.table import InvalidTableError
 from warehouse.copying import PublishError
 from warehouse.extensions import LakeError
+from warehouse.folder import NOTHING_CHANGED, complain, default
 from warehouse.landing import LandingError
 from warehouse.place import StoreError
 from warehouse.store import DatabaseError
 
-DONE, NOTHING_CHANGED, BAD_INPUT, LOCKED_OUT, STOPPED = 0, 1, 2, 3, 130
+DONE, LOCKED_OUT, STOPPED = 0, 3, 130
 FAILURES = (
     NothingUsableError,
     LandingError,
@@ -52,12 +53,11 @@ class Parser(argparse.ArgumentParser):
 def parser(program: str, description: str) -> Parser:
     """A parser with the flags that every command has."""
     made = Parser(f"python -m {program}", description=description)
-    data = Path(os.environ.get("COMOVE_DATA", "data"))
     made.add_argument(
         "--universe", type=Path, default=Path("universe.toml"), help="what is watched (a TOML file)"
     )
     made.add_argument(
-        "--data", type=Path, default=data, help="folder of landing zone, warehouse and publication"
+        "--data", type=Path, default=default(), help="folder of landing zone, warehouse and publication"
     )
     made.add_argument("--warehouse", help="ducklake:... in place of the folder's own file")
     made.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run on the folder")
@@ -114,12 +114,6 @@ def stoppable() -> Iterator[None]:
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal's signature
     """As Ctrl-C does."""
     raise KeyboardInterrupt
-
-
-def complain(text: str, code: int) -> int:
-    """One line on stderr."""
-    sys.stderr.write(f"comove: {' '.join(text.split())}\n")
-    return code
 
 
 def console() -> Console:

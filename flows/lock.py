@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+from warehouse.folder import unwritable
+
 LOCK = "writer.lock"
 PAUSE = 0.1  # seconds between two tries
 
@@ -55,9 +57,7 @@ def lock_file(data: Path) -> IO[str]:
         data.mkdir(parents=True, exist_ok=True)
         return (data / LOCK).open("w")
     except OSError as error:
-        raise OSError(
-            f"{data}: is no folder to write to ({error.strerror}); name another with --data"
-        ) from error
+        raise OSError(unwritable(data, error.strerror)) from error
 
 
 def taken(handle: int) -> bool:

@@ -5,6 +5,12 @@ makes one landed file of a month's many, `backup` and `restore` copy the landing
 """
 
 import sys
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from flows.start import refuse_wrong_paths
+
+    refuse_wrong_paths(sys.argv[1:], is_new="restore" in sys.argv)
+
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime

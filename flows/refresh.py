@@ -4,6 +4,12 @@
 """
 
 import sys
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from flows.start import refuse_wrong_paths
+
+    refuse_wrong_paths(sys.argv[1:], "universe.toml", is_new=True)
+
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext

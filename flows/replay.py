@@ -4,6 +4,12 @@
 """
 
 import sys
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from flows.start import refuse_wrong_paths
+
+    refuse_wrong_paths(sys.argv[1:])
+
 from contextlib import closing
 from pathlib import Path
 

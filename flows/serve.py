@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from flows.command import ServeError, complain, stoppable
+from flows.command import ServeError, stoppable
+from warehouse.folder import complain
 
 ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"

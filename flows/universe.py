@@ -6,7 +6,6 @@
 
 import json
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
@@ -22,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, ValidationError
 
+from flows.start import UniverseError, document, one_line
 from flows.universe_blocks import Asset, Block, Breadth, Events, Macro, Snapshot, StudyBlock
 from flows.universe_values import refusal
 from transforms.study import Study
@@ -34,10 +34,6 @@ PLAIN_WORDS = {  # for the types of pydantic's errors whose own words speak of P
     "tuple_type": "should be a list; the name of a repeated block stands in double brackets, as [[asset]]",
     "too_short": "empty; give at least one",
 }
-
-
-class UniverseError(ValueError):
-    """The universe cannot be used; the text is one line: the file, the block, the key, the next step."""
 
 
 def _unique(key: str) -> AfterValidator:
@@ -168,16 +164,14 @@ def load(path: Path | str) -> Universe:
     Raises:
         UniverseError: not readable, not TOML or not a universe; the text names the first problem.
     """
+    said = document(path)
     try:
-        document = tomllib.loads(Path(path).read_text("utf-8-sig"))  # editors may write a byte-order mark
-        return Universe.model_validate(document, context={"folder": Path(path).absolute().parent})
+        return Universe.model_validate(said, context={"folder": Path(path).absolute().parent})
     except ValidationError as error:
-        text = _located(document, error.errors(include_url=False)[0])
-    except OSError as error:
-        text = f"cannot be read ({error.strerror}); give the path of a universe file"
-    except (ValueError, RecursionError) as error:
-        text = f"is not TOML: {error}"
-    raise UniverseError("".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{path}: {text}"))
+        problem = _located(said, error.errors(include_url=False)[0])
+    except RecursionError:
+        problem = "is nested too deeply for a universe"
+    raise UniverseError(one_line(f"{path}: {problem}"))
 
 
 def _located(document: dict[str, Any], error: ErrorDetails) -> str:

@@ -1,11 +1,16 @@
 """The page that a run leaves behind. `python -m report.page --data DIR` renders it from what is published."""
 
+import sys
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from warehouse.folder import refuse_unpublished
+
+    refuse_unpublished(sys.argv[1:])
+
 import argparse
 import base64
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
@@ -26,6 +31,7 @@ from report.panel import Figure, Pair, columns
 from report.panels import panels
 from report.queries import Answer, Connection, ask
 from warehouse.files import replace_text
+from warehouse.folder import default
 from warehouse.manifest import Content, unsealed
 from warehouse.publish import POINTER
 from warehouse.reader import connect
@@ -206,7 +212,7 @@ def cell(value: Any) -> str:
 def main() -> int:
     """Render the page of a data folder anew."""
     parser = argparse.ArgumentParser("python -m report.page", description="Render the page anew.")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("COMOVE_DATA", "data")))
+    parser.add_argument("--data", type=Path, default=default())
     sys.stdout.write(f"{render(parser.parse_args().data)}\n")
     return 0
 

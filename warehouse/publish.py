@@ -16,12 +16,12 @@ import duckdb
 from warehouse.boundary import boundary
 from warehouse.copying import PublishError, copy_database
 from warehouse.files import digest, replace_text, sha256, sync
+from warehouse.folder import DATABASE
 from warehouse.manifest import MANIFEST, Content, SealError, sealed, unsealed
 from warehouse.place import literal
 from warehouse.store import Store
 
 POINTER = "latest.json"
-DATABASE = "latest.duckdb"
 GENERATIONS = 3
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.folder import published
 from warehouse.manifest import unsealed
 from warehouse.place import literal
-from warehouse.publish import DATABASE, POINTER
+from warehouse.publish import POINTER
 
 HARDENING = (
     "SET enable_external_access = false",
@@ -31,9 +32,7 @@ def connect(data: Path | str = "data") -> duckdb.DuckDBPyConnection:
     Raises:
         FileNotFoundError: if nothing was published there yet.
     """
-    path = Path(data) / "published" / DATABASE
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: nothing is published there; run `make demo` or `make live` first")
+    path = published(Path(data))
     con = duckdb.connect(":memory:")
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"ATTACH {literal(path)} AS latest (READ_ONLY)")

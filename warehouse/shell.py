@@ -3,9 +3,14 @@
 Statements end with a semicolon. Files, other databases, extensions and settings are out of reach.
 """
 
-import argparse
-import os
 import sys
+
+if __name__ == "__main__":  # before the imports that take seconds
+    from warehouse.folder import refuse_unpublished
+
+    refuse_unpublished(sys.argv[1:])
+
+import argparse
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,6 +19,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
+from warehouse.folder import complain, default
 from warehouse.reader import connect
 from warehouse.spreadsheet import write_csv
 from warehouse.unknown import unknown
@@ -124,8 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         con = connect(flags.data)
     except FileNotFoundError as error:
-        sys.stderr.write(f"comove: {error}\n")
-        return 1
+        return complain(str(error), 1)
     is_good = True
     with closing(con):
         if flags.csv:
@@ -145,7 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     made = argparse.ArgumentParser("python -m warehouse.shell", description="SQL on what was published.")
-    made.add_argument("--data", type=Path, default=Path(os.environ.get("COMOVE_DATA", "data")))
+    made.add_argument("--data", type=Path, default=default())
     made.add_argument("-c", "--command", help="one query, answered and done")
     made.add_argument("--csv", type=Path, help="write the answer to -c as CSV that is safe in a spreadsheet")
     return made

@@ -7,9 +7,10 @@ from pathlib import Path
 import duckdb
 
 from warehouse.files import sha256
+from warehouse.folder import DATABASE, missing
 from warehouse.landing import LandingError, is_compacted, landed, replaced
 from warehouse.manifest import MANIFEST, Content, SealError, unsealed
-from warehouse.publish import DATABASE, POINTER
+from warehouse.publish import POINTER
 from warehouse.reader import connect
 
 
@@ -20,7 +21,7 @@ def broken(data: Path) -> Iterator[str]:
     rebuilt from the landing zone, and to read it here could break the lock of a run.
     """
     if not data.is_dir():
-        yield f"{data}: there is no such folder; name another with --data"
+        yield missing(data)
         return
     yield from broken_landing(data)
     for home in (data, *sorted(data.glob("as-of/*"))):

@@ -20,7 +20,7 @@ from transforms.claims_registry import CLAIMS
 from transforms.claims_rules import above, below, near
 from transforms.study import ARTICLE_DAY, Study
 from warehouse.definitions import views
-from warehouse.publish import DATABASE
+from warehouse.folder import DATABASE
 from warehouse.reader import connect
 
 ROOT = Path(__file__).parents[2]
