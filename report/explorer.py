@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from report import queries, words
-from report.charts import Spec
+from report.marks import Spec
 from report.panel import Figure, Pair, Panel
 from report.panels import panels
 from report.queries import Connection, ask

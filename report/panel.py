@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from report import charts, words
+from report import words
+from report.marks import Spec
 from report.queries import Answer
 
 SINCE = date(2019, 1, 1)  # the first year with hourly prices of the study's assets
@@ -70,7 +71,7 @@ class Figure:
 
     heading: str
     description: str
-    spec: charts.Spec
+    spec: Spec
     data: Mapping[str, pl.DataFrame]
 
 

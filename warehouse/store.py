@@ -3,17 +3,15 @@
 A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`); its tables are the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import duckdb
 import polars as pl
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from schemas import TABLES, Table
 from schemas.table import key, name, polars_schema, validate
@@ -30,16 +28,15 @@ from warehouse.definitions import (
 from warehouse.keys import refuse_stored, refuse_twice
 from warehouse.place import File, Place, StoreError, literal
 from warehouse.queries import Queries
+from warehouse.transactions import Transactions
 
-A = TypeVar("A")
 Frames = Mapping[type[Table], pl.DataFrame]
 Query = Callable[[str], pl.DataFrame]
 DatabaseError = duckdb.Error  # for those who may not import DuckDB
 MEMORY_LIMIT = "4GB"
-ATTEMPTS = 12  # of a transaction that another writer is in the way of
 
 
-class Store(Queries):
+class Store(Queries, Transactions):
     """The tables of `schemas` in a place; closed when the block ends."""
 
     def __init__(self, path: Path | Place, *, read_only: bool = False, anew: bool = False) -> None:
@@ -50,7 +47,6 @@ class Store(Queries):
         """
         self.path = File(path) if isinstance(path, Path) else path
         self.con = self.path.connect(read_only=read_only)
-        self._is_within = False
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
         self.con.execute("SET preserve_insertion_order = true")
@@ -67,55 +63,6 @@ class Store(Queries):
     ) -> None:
         """Close the file, so that DuckDB folds its log into it."""
         self.con.close()
-
-    def transact(self, write: Callable[[], A], alone: Callable[[], Iterable[str]] = tuple) -> A:
-        """Run a function in one transaction; the whole of it again, after a random wait, on a conflict.
-
-        Args:
-            write: What it does; within another transaction it becomes a part of that one.
-            alone: Gives the names of what nobody else may write meanwhile.
-
-        Raises:
-            StoreError: if it failed; nothing of it was written.
-        """
-        if self._is_within:
-            return write()
-        retrying = Retrying(
-            retry=retry_if_exception(lambda error: self.path.is_conflict(error.__cause__)),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(multiplier=0.02, max=2.0, jitter=0.2),
-            reraise=True,
-        )
-
-        def once() -> A:
-            with self.path.alone(self.con, alone()), self.transaction():
-                return write()
-
-        return retrying(once)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of it or nothing of it."""
-        self.con.execute("BEGIN")
-        self._is_within = True
-        try:
-            yield
-            self.con.execute("COMMIT")
-        except duckdb.Error as error:
-            self._roll_back()
-            first = str(error).split("\n", 1)[0]
-            raise StoreError(
-                f"{self.path}: nothing was written ({first}); make room or mend it, then run again"
-            ) from error
-        except BaseException:
-            self._roll_back()
-            raise
-        finally:
-            self._is_within = False
-
-    def _roll_back(self) -> None:
-        with suppress(duckdb.Error):  # a failed COMMIT has rolled back by itself
-            self.con.execute("ROLLBACK")
 
     def append(self, model: type[Table], frame: pl.DataFrame) -> None:
         """Add rows to an append-only table, validated; a key that is there already is refused.
