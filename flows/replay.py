@@ -68,6 +68,7 @@ def show(done: Run, page: Console) -> None:
     revised.title = None
     if revised.rows:
         page.print(revised)
+    page.print()
     for line in where(done):
         page.print(Text(line), soft_wrap=True)
 
