@@ -1,5 +1,7 @@
 """How many members of an index take part in a move; and the ratios of two funds that stand in for it."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated as As
 from typing import Any
 
@@ -132,7 +134,10 @@ def price_matrix(bars: pl.DataFrame, tickers: pl.DataFrame, width: int) -> Price
 def tally(prices: Prices, listed: Flags | None) -> dict[str, NDArray[np.int64]]:
     """The counts of all members per session; counts add up, so blocks of members are taken in turn."""
     blocks = [slice(start, start + BLOCK) for start in range(0, max(1, len(prices)), BLOCK)]
-    counts = [count(prices[block], None if listed is None else listed[block]) for block in blocks]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = [
+            *pool.map(lambda block: count(prices[block], None if listed is None else listed[block]), blocks)
+        ]
     return {label: np.sum([one[label] for one in counts], axis=0) for label in counts[0]}
 
 

@@ -81,18 +81,22 @@ def on_sessions(closes: Frame, sessions: Frame, study: Study) -> Prices:
     taken = days["session"].to_physical().to_numpy()
     begin, end = (taken[0], taken[-1]) if len(taken) else (0, -1)
     day = pl.col("session").to_physical()
-    within = closes.filter(day.is_between(begin, end)).with_columns(pl.col("source").fill_null(""))
-    known = pl.collect_all([within.select(pl.col(label).unique().sort()) for label in (*SERIES, "source")])
+    named = closes.with_columns(pl.col("source").fill_null(""))
+    known = pl.collect_all([named.select(pl.col(label).unique().sort()) for label in (*SERIES, "source")])
     asset, convention, source = (pl.col(one.columns[0]).cast(pl.Enum(one.to_series())) for one in known)
     series = known[0].join(known[1], how="cross")
     shape = (series.height, int(end - begin) + 1)
     number = asset.to_physical().cast(pl.Int64) * known[1].height + convention.to_physical()
-    own = within.select(
-        "close",
-        "adj_close",
-        cell=number * shape[1] + day - begin,
-        source=source.to_physical().cast(pl.Int32),
-    ).collect()
+    own = (
+        named.filter(day.is_between(begin, end))
+        .select(
+            "close",
+            "adj_close",
+            cell=number * shape[1] + day - begin,
+            source=source.to_physical().cast(pl.Int32),
+        )
+        .collect()
+    )
     cell = own["cell"].to_numpy()
 
     def laid(column: str, empty: float) -> NDArray[Any]:
