@@ -14,7 +14,7 @@ import polars as pl
 from flows import calendars
 from flows.build_cache import BuildCache
 from flows.dictionary import dictionary
-from flows.steps import Step, perform
+from flows.steps import Step, perform, steps
 from flows.universe import Universe
 from schemas import TABLES, Table, core, mart, ops
 from schemas.table import REVISED, name
@@ -48,15 +48,17 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
 
     built = BuildCache(untouched(store), store.landed(), universe.fingerprint, store.digest)
     made, seconds = compute(read, given(store, universe, built), study, as_of or now, built)
-    of_claims = built.inputs_of(DERIVED)
 
     def then(query: Query) -> Frames:
-        made = claims(query, study, names)
-        built.record(mart.Claims, of_claims, made)
-        return {mart.Claims: made, ops.Built: built.table(now)}
+        if built.is_anew:
+            made_of = [(one.made, one.reads, one.instant(as_of or now)) for one in steps().values()]
+            built.settle(store.digests(map(name, made)), made_of)
+        of_claims, found = built.inputs_of(DERIVED), claims(query, study, names)
+        built.record(mart.Claims, of_claims, found)
+        return {mart.Claims: found, ops.Built: built.table(now)}
 
     started = time.perf_counter()
-    if built.is_hit(mart.Claims, of_claims):
+    if built.is_hit(mart.Claims, built.inputs_of(DERIVED)):
         store.replace({**made, ops.Built: built.table(now)})
     else:
         store.replace(made, then)
@@ -113,7 +115,7 @@ class Making:
 
     def prepare(self, one: Step) -> dict[str, Any] | None:
         """The arguments of a step; None if its table is stored as it would be made."""
-        self.inputs[one.made] = self.built.inputs_of(one.reads, self.as_of if one.is_timed else None)
+        self.inputs[one.made] = self.built.inputs_of(one.reads, one.instant(self.as_of))
         if self.built.is_hit(one.made, self.inputs[one.made]):
             return None
         began = time.perf_counter()

@@ -47,6 +47,9 @@ def fingerprint(*parts: Any) -> str:
 class BuildCache:
     """What the last build made, and what this one finds; the tables themselves stay in the warehouse.
 
+    Where it knows nothing that is stored, the digests are those of the written tables (`settle`): of frames
+    they take ten times as long, and nothing can be left out anyway.
+
     Args:
         stored: `ops.built` as the last build left it.
         inputs: Of each stored table that no build makes, by name, a hash that changes when its rows do.
@@ -63,10 +66,11 @@ class BuildCache:
     ) -> None:
         """Leave out all that other code or another universe made."""
         self._basis = basis(universe)
-        self._row_digest = row_digest
         self._before = {
             row["table_name"]: row for row in stored.filter(basis=self._basis).iter_rows(named=True)
         }
+        self._row_digest = row_digest
+        self.is_anew = not self._before
         self._inputs = dict(inputs)
         self._now: dict[str, tuple[str, str]] = {}  # of what it was made, and the digest of its rows
 
@@ -96,10 +100,19 @@ class BuildCache:
 
     def record(self, model: type[Table], inputs: str, frame: pl.DataFrame) -> bool:
         """Note what was made, and of what; whether it differs from what is stored."""
-        found = self._row_digest(frame)
+        found = "" if self.is_anew else self._row_digest(frame)
         self._now[name(model)] = (inputs, found)
         before = self._before.get(name(model))
         return before is None or before["digest"] != found
+
+    def settle(
+        self, digests: Mapping[str, str], made_of: Iterable[tuple[type[Table], Iterable[type[Table]], object]]
+    ) -> None:
+        """Note what the tables hold, now that they are written, and of which others each was made."""
+        self._now = {label: (inputs, digests[label]) for label, (inputs, _) in self._now.items()}
+        for model, reads, other in made_of:
+            self._now[name(model)] = self.inputs_of(reads, other), digests[name(model)]
+        self.is_anew = False
 
     def table(self, now: datetime) -> pl.DataFrame:
         """`ops.built` after this build."""

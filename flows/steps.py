@@ -25,10 +25,9 @@ class Step:
     made: type[Table]
     inputs: dict[str, tuple[Any, ...]]
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether it asks for the instant of the run."""
-        return (datetime,) in self.inputs.values()
+    def instant(self, of_run: datetime) -> datetime | None:
+        """The instant of the run, if it asks for it."""
+        return of_run if (datetime,) in self.inputs.values() else None
 
     @property
     def reads(self) -> list[type[Table]]:

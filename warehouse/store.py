@@ -47,6 +47,7 @@ class Store(Queries, Transactions):
         """
         self.path = File(path) if isinstance(path, Path) else path
         self.con = self.path.connect(read_only=read_only)
+        self._marked = {}
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute("SET memory_limit = ?", [MEMORY_LIMIT])
         self.con.execute("SET preserve_insertion_order = true")
@@ -172,6 +173,7 @@ class Store(Queries, Transactions):
 
     def clear(self) -> None:
         """Drop every table and make the append-only ones again, empty, of this version."""
+        self._marked = {}
         for table in self.tables():
             self.con.execute(f"DROP TABLE {table}")
         self._create_missing()

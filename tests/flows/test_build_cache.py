@@ -13,6 +13,7 @@ from flows.maintain import rebuild_test
 from flows.pipeline import Run, run
 from flows.runners import Plain
 from schemas import core, mart, ops
+from schemas import raw as raw_model
 from schemas.table import polars_schema
 from tests.flows.test_pipeline import edit, revise
 from warehouse.store import Store
@@ -29,11 +30,16 @@ def digest(frame: pl.DataFrame) -> str:
 def made(stored: pl.DataFrame, rows: list[int], raw: str = "a") -> tuple[BuildCache, bool, bool]:
     """A build of returns out of closes out of raw bars: the cache, and whether each of the two is news."""
     cache = BuildCache(stored, {"raw.bars": raw}, "u", digest)
-    closes = cache.record(core.Closes, cache.inputs_of([]), pl.DataFrame({"x": rows}))
+    is_anew, x, y = cache.is_anew, pl.DataFrame({"x": rows}), pl.DataFrame({"y": rows})
+    closes = cache.record(core.Closes, cache.inputs_of([raw_model.Bars]), x)
     inputs = cache.inputs_of([core.Closes])
     if cache.is_hit(core.Returns, inputs):
         return cache, closes, False
-    return cache, closes, cache.record(core.Returns, inputs, pl.DataFrame({"y": rows}))
+    returns = cache.record(core.Returns, inputs, y)
+    if is_anew:
+        made_of = [(core.Closes, [raw_model.Bars], None), (core.Returns, [core.Closes], None)]
+        cache.settle({"core.closes": digest(x), "core.returns": digest(y)}, made_of)
+    return cache, closes, returns
 
 
 def test_the_same_rows_are_no_news_and_other_rows_are() -> None:
@@ -57,7 +63,7 @@ def test_other_code_or_another_universe_forgets_everything(monkeypatch: pytest.M
 
 
 def test_a_table_is_made_again_when_what_it_reads_or_its_instant_is_another() -> None:
-    cache = BuildCache(NOTHING, {"raw.bars": "a"}, "u", digest)
+    cache = BuildCache(made(NOTHING, [1])[0].table(NOW), {"raw.bars": "a"}, "u", digest)
     read = [core.Sessions]
     cache.record(core.Sessions, "", pl.DataFrame({"x": [1]}))
     before = cache.inputs_of(read)
