@@ -12,7 +12,6 @@ from schemas import BY_NAME, Table
 from schemas.table import key, name, polars_schema
 from warehouse.definitions import about, append_only, mark
 
-SEVERAL = "FROM known WHERE {} IN (FROM {})"  # and, where marks are alike by chance, some that have one
 DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 
 
@@ -20,9 +19,7 @@ class Queries:
     """Questions on a connection to a warehouse."""
 
     con: duckdb.DuckDBPyConnection
-    _marked: dict[
-        type[Table], tuple[datetime, int]
-    ]  # of what instant and rows the marks of several versions are kept
+    _marked: dict[type[Table], tuple[datetime, int]]  # the instant and rows of which `_known` has the marks
 
     def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
         """The rows in force at an instant: of each key, the version known last by then."""
@@ -30,35 +27,38 @@ class Queries:
             rows = self.read(model)
             return rows.filter(pl.col("captured_at") <= as_of) if "captured_at" in rows.columns else rows
         last = f"QUALIFY row_number() OVER (PARTITION BY {about(model)} ORDER BY known_at DESC) = 1"
-        single = f"FROM known WHERE {mark(model)} NOT IN (FROM {many(model)})"
-        several = SEVERAL.format(mark(model), many(model))
-        return self._known(model, as_of, f"{single} UNION ALL ({several} {last})")
+        return self._known(model, as_of, last, is_all=True)
 
     def revised(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
         """Every version, known by an instant, of the rows that have more than one."""
         several = f"QUALIFY count(*) OVER (PARTITION BY {about(model)}) > 1"
-        return self._known(model, as_of, f"{SEVERAL.format(mark(model), many(model))} {several}")
+        return self._known(model, as_of, several, is_all=False)
 
-    def _known(self, model: type[Table], as_of: datetime, query: str) -> pl.DataFrame:
-        """Rows out of `known` (all versions by then) and `many` (the marks of what has several).
+    def _known(self, model: type[Table], as_of: datetime, several: str, *, is_all: bool) -> pl.DataFrame:
+        """Of what has several versions by an instant those that `several` takes; and with them all the rest.
 
-        The marks take longer than the rest and are kept for the next question. Rows are only ever added, so
-        where there are as many before and after it, they are the same.
+        Which rows those are takes longer than the rest: their marks are kept for the next question. Rows are
+        only ever added, so where there are as many before and after it, they are the same.
         """
         known = f"FROM {name(model)} WHERE known_at <= getvariable('as_of')"
+        marks = f"many_{name(model).replace('.', '_')}"  # a table of this connection alone
         while True:
-            rows = self._rows(model)
+            rows = self._rows(name(model))
             if self._marked.get(model) != (as_of, rows):
-                marks = f"SELECT {mark(model)} AS mark FROM ({known}) GROUP BY mark HAVING count(*) > 1"
+                of_many = f"SELECT {mark(model)} AS mark FROM ({known}) GROUP BY mark HAVING count(*) > 1"
                 self.con.execute("SET VARIABLE as_of = $1", [as_of])
-                self.con.execute(f"CREATE OR REPLACE TEMP TABLE {many(model)} AS {marks}")
+                self.con.execute(f"CREATE OR REPLACE TEMP TABLE {marks} AS {of_many}")
                 self._marked[model] = (as_of, rows)
-            found = self._frame(f"WITH known AS NOT MATERIALIZED ({known}) {query}", as_of=as_of)
-            if self._rows(model) == rows:
+            query = f"{known} AND {mark(model)} IN (FROM {marks}) {several}"  # marks may be alike by chance
+            if is_all:
+                is_one = f"AND {mark(model)} NOT IN (FROM {marks})" if self._rows(marks) else ""
+                query = f"{known} {is_one} UNION ALL ({query})"
+            found = self._frame(query, as_of=as_of)
+            if self._rows(name(model)) == rows:
                 return found
 
-    def _rows(self, model: type[Table]) -> int:
-        return int(self.con.execute(f"SELECT count(*) FROM {name(model)}").fetchall()[0][0])
+    def _rows(self, table: str) -> int:
+        return int(self.con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
     def versions_of(self, model: type[Table], wanted: pl.DataFrame) -> pl.DataFrame:
         """Every stored version that has the values of a row of `wanted`, in the columns that this has."""
@@ -172,8 +172,3 @@ class Queries:
             yield
         finally:
             self.con.unregister("incoming")
-
-
-def many(model: type[Table]) -> str:
-    """The table, of this connection alone, of the marks that have several versions."""
-    return f"many_{name(model).replace('.', '_')}"
