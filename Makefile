@@ -8,6 +8,8 @@ GIVEN = $(if $(UNIVERSE),--universe $(UNIVERSE))
 UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export UV_CACHE_DIR
 export PREFECT_HOME ?= $(CURDIR)/.cache/prefect
+# where it is set, each process compiles all that it imports anew, which takes longer than the rest of its start
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo live serve test check format docs lock lock-check bench replay rebuild verify sql explore picture clean

@@ -235,22 +235,28 @@ def extensions() -> None:
         missing(f"no lake: {str(error).partition(': ')[2] or error}")
 
 
-@pytest.fixture
-def lake_of(extensions: None, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Lake]:
-    """A new lake: on `sqlite`, on `postgres`, or on `s3` with a SQLite catalog."""
+@pytest.fixture(scope="session")
+def lake_in(extensions: None, request: pytest.FixtureRequest) -> Callable[[Path, str], Lake]:
+    """A new lake in a folder: on `sqlite`, on `postgres`, or on `s3` with a SQLite catalog."""
 
-    def make(kind: str) -> Lake:
+    def make(folder: Path, kind: str) -> Lake:
         if kind == "s3":
             place: Bucket = request.getfixturevalue("object_store")
-            words = f"ducklake:sqlite:{tmp_path / 'lake' / 'on-s3.sqlite'}?data_path={place.prefix()}"
+            words = f"ducklake:sqlite:{folder / 'lake' / 'on-s3.sqlite'}?data_path={place.prefix()}"
             return parse(words, place.ask)
         if kind == "sqlite":
-            return parse(f"ducklake:sqlite:{tmp_path / 'lake' / 'catalog.sqlite'}")
+            return parse(f"ducklake:sqlite:{folder / 'lake' / 'catalog.sqlite'}")
         running: Postgres = request.getfixturevalue("server")
         url = running.url(running.database())
-        return parse(f"ducklake:postgres:{url}?data_path={tmp_path / 'lake' / 'files'}")
+        return parse(f"ducklake:postgres:{url}?data_path={folder / 'lake' / 'files'}")
 
     return make
+
+
+@pytest.fixture
+def lake_of(lake_in: Callable[[Path, str], Lake], tmp_path: Path) -> Callable[[str], Lake]:
+    """The same in the folder of the test."""
+    return lambda kind: lake_in(tmp_path, kind)
 
 
 @pytest.fixture(scope="session")

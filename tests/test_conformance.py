@@ -18,12 +18,12 @@ from warehouse.store import Store
 
 ROOT = Path(__file__).parents[1]
 SINCE, NOW = datetime(2024, 3, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
-CUTS = [
+CUTS = [  # early closes, an end, a Friday
     date(2025, 7, 3),
-    date(2025, 11, 28),
-    date(2026, 3, 3),
+    pytest.param(date(2025, 11, 28), marks=pytest.mark.slow),
+    pytest.param(date(2026, 3, 3), marks=pytest.mark.slow),
     date(2026, 5, 22),
-]  # early closes, an end, a Friday
+]
 WATCHED = {"ETH", "BTC", "RUT", "SPY", "VIX", "RSP"}
 DATED = [one.made for one in steps().values() if "session" in {column.name for column in columns(one.made)}]
 # When a row could first be used, apart from later revisions; meetings of the FOMC are announced a year ahead.

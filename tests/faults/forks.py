@@ -7,6 +7,7 @@ holds a file like `kill_from`), `file_limit` (bytes), `sql` (a setting of every 
 """
 
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -23,6 +24,14 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
 ROOT = Path(__file__).parents[2]
+WARM = (  # what a child would import itself, at a second or two each time
+    "flows.backfill",
+    "flows.maintain",
+    "flows.refresh",
+    "flows.sources.answers",
+    "flows.sources.files",
+    "flows.sources.policy",
+)
 Answer = dict[str, Any]
 
 
@@ -92,8 +101,6 @@ def compact(folder: str, now: str, **_: Any) -> int:
 
 def command(module: str, arguments: list[str], **_: Any) -> int:
     """A command line."""
-    import importlib
-
     code: int = importlib.import_module(module).main(arguments)
     return code
 
@@ -221,6 +228,8 @@ def serve() -> None:
 
     from flows import calendars, pipeline
 
+    for module in WARM:
+        importlib.import_module(module)
     for last in (2025, 2026):
         exchange_calendars.get_calendar(
             "XNYS", start=f"{calendars.FIRST_DAY.year}-01-01", end=f"{last}-12-31"

@@ -23,27 +23,16 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def interrupted(forks: Forks, revised: Path) -> Path:
-    """A folder whose run was killed before it published, so that its warehouse has a log; to be copied."""
-    folder = revised.with_name("interrupted")
-    shutil.copytree(revised, folder)
-    killed = forks.run(folder, NOW + timedelta(days=1), env={"CRASH_AT": "built"})
-    assert killed["code"] == -signal.SIGKILL, killed["err"]
-    assert (folder / "data" / "warehouse.duckdb.wal").exists()
-    return folder
-
-
 @pytest.mark.parametrize(("step", "heal"), CASES)
 def test_a_rebuild_killed_at_a_step_is_healed_by_the_next(
-    step: str, heal: str, forks: Forks, interrupted: Path, undisturbed: dict[str, Path], tmp_path: Path
+    step: str, heal: str, forks: Forks, killed: Path, undisturbed: dict[str, Path], tmp_path: Path
 ) -> None:
     home, data = tmp_path / "home", tmp_path / "home" / "data"
-    shutil.copytree(interrupted, home)
+    shutil.copytree(killed, home)
     old, wanted, said = published(data), stored(undisturbed["revised"] / "data"), acknowledged(data)
     later = NOW + timedelta(days=1, minutes=5)
-    killed = forks("rebuild", folder=home, now=later, env={"CRASH_AT": step})
-    assert killed["code"] == -signal.SIGKILL, killed["err"]
+    struck = forks("rebuild", folder=home, now=later, env={"CRASH_AT": step})
+    assert struck["code"] == -signal.SIGKILL, struck["err"]
     assert published(data) in (old, wanted)
     healed = forks(heal, folder=home, now=later + timedelta(minutes=5))
     assert healed["code"] == 0, healed["err"]

@@ -15,19 +15,9 @@ DAY, LATER = NOW + timedelta(days=1), NOW + timedelta(days=1, minutes=5)
 ABORTS = ["before_header", "before_truncate", "after_free_list_write", "before_wal_finish"]
 
 
-@pytest.fixture(scope="module")
-def killed(forks: Forks, revised: Path) -> Path:
-    """A run that died with its loads in the log; to be copied."""
-    home = revised.with_name("killed")
-    shutil.copytree(revised, home)
-    forks.run(home, DAY, env={"CRASH_AT": "built"})
-    assert (home / "data" / "warehouse.duckdb.wal").stat().st_size > 1000
-    return home
-
-
 @pytest.fixture
 def home(killed: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """A copy of the folder whose run died with its loads in the log."""
     shutil.copytree(killed, tmp_path / "home")
     return tmp_path / "home"
 

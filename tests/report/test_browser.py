@@ -12,8 +12,15 @@ if TYPE_CHECKING:
 SECONDS = 2.0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_it_is_silent_and_offline_and_fits(
     visit: Callable[..., "Visit"], sample_page: Path, width: int, scheme: str
 ) -> None:
@@ -57,7 +64,7 @@ def test_the_first_chart_stands_within_two_seconds(visit: Callable[..., "Visit"]
         seen = visit(sample_page)
         return float(seen.page.evaluate("performance.now()")) / 1000
 
-    assert min(seconds() for _ in range(3)) < SECONDS
+    assert any(seconds() < SECONDS for _ in range(3))
 
 
 def test_the_schemes_differ_and_print_is_light_and_whole(

@@ -55,6 +55,22 @@ def whole() -> Callable[..., Tables]:
     return make
 
 
+@pytest.fixture(scope="module", params=PLACES)
+def full(
+    request: pytest.FixtureRequest,
+    whole: Callable[..., Tables],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Store]:
+    """An open store after a build, in every place; look, do not touch."""
+    place: Path | Lake = tmp_path_factory.mktemp("full") / "warehouse.duckdb"
+    if request.param != "file":
+        lake_in: Callable[[Path, str], Lake] = request.getfixturevalue("lake_in")
+        place = lake_in(place.parent, request.param)
+    with Store(place) as opened:
+        opened.replace(whole(0.1))
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def built(whole: Callable[..., Tables], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed warehouse file with every table and view, to be copied."""

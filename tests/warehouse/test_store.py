@@ -95,11 +95,11 @@ def test_an_appended_frame_may_have_its_columns_in_any_order(store: Store) -> No
     assert store.read(raw.Bars).rows() == frame.rows()
 
 
-@pytest.mark.parametrize("close", [float("nan"), float("inf"), -1.0])
-def test_an_appended_row_that_breaks_the_contract_is_refused(store: Store, close: float) -> None:
-    with pytest.raises(InvalidTableError, match="close"):
-        store.append(raw.Bars, bars(("SPY", 1, NOON, 100.0), ("SPY", 2, NOON, close)))
-    assert store.tables()["raw.bars"] == 0
+def test_an_appended_row_that_breaks_the_contract_is_refused(store: Store) -> None:
+    for close in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(InvalidTableError, match="close"):
+            store.append(raw.Bars, bars(("SPY", 1, NOON, 100.0), ("SPY", 2, NOON, close)))
+        assert store.tables()["raw.bars"] == 0
 
 
 def test_a_version_that_is_stored_already_is_refused(store: Store) -> None:
@@ -115,12 +115,13 @@ def test_values_come_back_as_they_went_in_whatever_they_say(store: Store) -> Non
     assert set(store.tables()) == APPENDED
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_source_selects_its_own_rows(store: Store, text: str) -> None:
-    mine = bars(("SPY", 1, NOON, 100.0)).with_columns(source=pl.lit(text))
-    store.append(raw.Bars, pl.concat([mine, bars(("SPY", 1, NOON, 100.0))]))
-    assert store.versions_of(raw.Bars, mine.select("source", "symbol"))["source"].to_list() == [text]
-    assert store.lacking(raw.Bars, mine).is_empty()
+def test_a_hostile_source_selects_its_own_rows(store: Store) -> None:
+    store.append(raw.Bars, bars(("SPY", 1, NOON, 100.0)))
+    for text in HOSTILE:
+        mine = bars(("SPY", 1, NOON, 100.0)).with_columns(source=pl.lit(text))
+        store.append(raw.Bars, mine)
+        assert store.versions_of(raw.Bars, mine.select("source", "symbol"))["source"].to_list() == [text]
+        assert store.lacking(raw.Bars, mine).is_empty()
 
 
 def test_the_newest_version_known_by_an_instant_is_in_force(store: Store) -> None:
@@ -239,14 +240,13 @@ def test_a_transaction_is_all_or_nothing(store: Store) -> None:
     assert store.tables()["raw.bars"] == 1
 
 
-def test_every_table_and_column_carries_its_comment(store: Store, whole: Callable[..., Tables]) -> None:
-    store.replace(whole(0.1))
+def test_every_table_and_column_carries_its_comment(full: Store) -> None:
     tables = dict(
-        store.con.execute(
+        full.con.execute(
             f"SELECT schema_name || '.' || table_name, comment FROM duckdb_tables() WHERE {OURS}"
         ).fetchall()
     )
-    found = store.con.execute(
+    found = full.con.execute(
         f"SELECT schema_name || '.' || table_name, column_name, comment FROM duckdb_columns() WHERE {OURS}"
     ).fetchall()
     comments = {(label, column): comment for label, column, comment in found}
@@ -256,19 +256,17 @@ def test_every_table_and_column_carries_its_comment(store: Store, whole: Callabl
             assert comments[label, column.name] == column.comment
 
 
-def test_no_table_has_an_index_or_a_key(store: Store, whole: Callable[..., Tables]) -> None:
-    store.replace(whole(0.1))
-    assert store.con.execute(f"FROM duckdb_indexes() WHERE {OURS}").fetchall() == []
-    kinds = store.con.execute(
+def test_no_table_has_an_index_or_a_key(full: Store) -> None:
+    assert full.con.execute(f"FROM duckdb_indexes() WHERE {OURS}").fetchall() == []
+    kinds = full.con.execute(
         f"SELECT DISTINCT constraint_type FROM duckdb_constraints() WHERE {OURS}"
     ).fetchall()
     assert set(kinds) <= {("NOT NULL",)}
 
 
-def test_every_view_can_be_queried_and_says_what_it_is(store: Store, whole: Callable[..., Tables]) -> None:
-    store.replace(whole(0.1))
+def test_every_view_can_be_queried_and_says_what_it_is(full: Store) -> None:
     found = dict(
-        store.con.execute(
+        full.con.execute(
             "SELECT schema_name || '.' || view_name, comment FROM duckdb_views() "
             f"WHERE NOT internal AND {OURS}"
         ).fetchall()
@@ -277,7 +275,7 @@ def test_every_view_can_be_queried_and_says_what_it_is(store: Store, whole: Call
     assert set(found) == {view for view, _, _ in views()}
     for view, comment in found.items():
         assert comment
-        assert store.con.execute(f"SELECT count(*) FROM {view}").fetchall() == [(0,)]
+        assert full.con.execute(f"SELECT count(*) FROM {view}").fetchall() == [(0,)]
 
 
 def test_the_wide_view_has_one_column_an_indicator(store: Store, whole: Callable[..., Tables]) -> None:
@@ -385,6 +383,5 @@ def test_a_snapshot_keeps_the_comments(store: Store, tmp_path: Path) -> None:
         assert dict(found.fetchall()) == {label: grain(BY_NAME[label]) for label in APPENDED}
 
 
-def test_tables_are_told_in_the_order_of_the_schemas(store: Store, whole: Callable[..., Tables]) -> None:
-    store.replace(whole())
-    assert list(store.tables()) == [label for label in BY_NAME if BY_NAME[label] in TABLES]
+def test_tables_are_told_in_the_order_of_the_schemas(full: Store) -> None:
+    assert list(full.tables()) == [label for label in BY_NAME if BY_NAME[label] in TABLES]
