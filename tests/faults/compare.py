@@ -59,8 +59,8 @@ def pointed(data: Path) -> Digests | None:
 
 
 def stored(data: Path) -> Digests:
-    """Digests of the warehouse file."""
-    with duckdb.connect(str(data / "warehouse.duckdb")) as con:
+    """Digests of the warehouse file, which other workers may read at the same time."""
+    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as con:
         return digests(con)
 
 

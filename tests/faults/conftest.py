@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,28 +21,6 @@ def forks() -> Iterator[Forks]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def starts(
-    forks: Forks, tiny_universe: Callable[[Path], Path], made_once: Callable[[str, Callable[..., None]], Path]
-) -> Path:
-    """The folders that tests start from, shared by all workers; to be copied."""
-
-    def make(home: Path) -> None:
-        empty, revised = home / "empty", home / "revised"
-        tiny_universe(empty)
-        shutil.copytree(empty, revised)
-        assert forks.run(revised, NOW, until=date(2025, 11, 13))["code"] == 0
-        revise(revised / "rut.csv")
-        for start in (empty, revised):
-            done = shutil.copytree(start, home / f"{start.name}-undisturbed")
-            assert forks.run(done, NOW + timedelta(days=1))["code"] == 0
-        shutil.copytree(revised, home / "killed")
-        killed = forks.run(home / "killed", NOW + timedelta(days=1), env={"CRASH_AT": "built"})
-        assert killed["code"] == -signal.SIGKILL, killed["err"]
-
-    return made_once("faults", make)
-
-
 def revise(path: Path) -> None:
     """Change one close of a source."""
     frame = pl.read_csv(path, try_parse_dates=True)
@@ -50,29 +28,64 @@ def revise(path: Path) -> None:
     frame.with_columns(close=changed).write_csv(path)
 
 
-@pytest.fixture(scope="session")
-def empty(starts: Path) -> Path:
-    """The tiny universe without data; to be copied."""
-    return starts / "empty"
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
-def revised(starts: Path) -> Path:
-    """After one run, and then one close of a source changed and a week was added; to be copied."""
-    return starts / "revised"
+def empty(tiny_universe: Callable[[Path], Path], made_once: Once) -> Path:
+    """The tiny universe without data; to be copied, as what follows."""
+    return made_once("empty", tiny_universe)
 
 
 @pytest.fixture(scope="session")
-def undisturbed(starts: Path) -> dict[str, Path]:
-    """Both after a run that nothing disturbed; look, do not touch."""
-    return {name: starts / f"{name}-undisturbed" for name in ("empty", "revised")}
+def revised(forks: Forks, empty: Path, made_once: Once) -> Path:
+    """After one run, and then one close of a source changed and a week was added."""
+
+    def make(home: Path) -> None:
+        shutil.copytree(empty, home)
+        assert forks.run(home, NOW, until=date(2025, 11, 13))["code"] == 0
+        revise(home / "rut.csv")
+
+    return made_once("revised", make)
+
+
+class Undisturbed(Mapping[str, Path]):
+    """Folders by where they started from, each made when it is first asked for."""
+
+    def __init__(self, forks: Forks, starts: dict[str, Path], made_once: Once) -> None:
+        self.forks, self.starts, self.made_once = forks, starts, made_once
+
+    def __getitem__(self, start: str) -> Path:
+        def make(home: Path) -> None:
+            shutil.copytree(self.starts[start], home)
+            assert self.forks.run(home, NOW + timedelta(days=1))["code"] == 0
+
+        return self.made_once(f"{start}-undisturbed", make)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.starts)
+
+    def __len__(self) -> int:
+        return len(self.starts)
 
 
 @pytest.fixture(scope="session")
-def killed(starts: Path) -> Path:
-    """After a second run that died before it published, with its loads in the log; to be copied."""
-    assert (starts / "killed" / "data" / "warehouse.duckdb.wal").stat().st_size > 1000
-    return starts / "killed"
+def undisturbed(forks: Forks, empty: Path, revised: Path, made_once: Once) -> Undisturbed:
+    """Either of them after a run that nothing disturbed; look, do not touch."""
+    return Undisturbed(forks, {"empty": empty, "revised": revised}, made_once)
+
+
+@pytest.fixture(scope="session")
+def killed(forks: Forks, revised: Path, made_once: Once) -> Path:
+    """After a second run that died before it published, with its loads in the log."""
+
+    def make(home: Path) -> None:
+        shutil.copytree(revised, home)
+        struck = forks.run(home, NOW + timedelta(days=1), env={"CRASH_AT": "built"})
+        assert struck["code"] == -signal.SIGKILL, struck["err"]
+        assert (home / "data" / "warehouse.duckdb.wal").stat().st_size > 1000
+
+    return made_once("killed", make)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compare import acknowledged, lost, published, stored, troubles
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 from warehouse.boundary import RUN
 
@@ -22,7 +22,7 @@ CASES = [
 
 @pytest.mark.parametrize(("start", "step"), CASES)
 def test_a_run_killed_at_a_step_is_healed_by_the_next(
-    start: str, step: str, forks: Forks, undisturbed: dict[str, Path], tmp_path: Path
+    start: str, step: str, forks: Forks, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     before = undisturbed[start].with_name(start)
     shutil.copytree(before, tmp_path / "home")

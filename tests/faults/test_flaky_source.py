@@ -27,6 +27,7 @@ QUALIFY row_number() OVER (PARTITION BY opened_at ORDER BY known_at DESC) = 1 OR
 """
 
 
+@pytest.mark.slow
 def test_the_last_word_arrives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chance, path = random.Random(SEED), folder / "universe.toml"
 

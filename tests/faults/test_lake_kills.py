@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compare import acknowledged, digests, lost, published, stored, twice
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 from tests.servers import Postgres
 from warehouse.lake import Lake
@@ -17,13 +17,10 @@ from warehouse.store import Store
 from warehouse.verify import broken
 
 STEPS = ["loading", "loaded", "built"]
-CASES = [
-    ("sqlite", STEPS[0]),
-    *(pytest.param("sqlite", step, marks=pytest.mark.slow) for step in STEPS[1:]),
-    *(pytest.param("postgres", step, marks=pytest.mark.slow) for step in STEPS),
-]
+CASES = [(kind, step) for kind in ("sqlite", "postgres") for step in STEPS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "step"), CASES)
 def test_a_lake_whose_writer_was_killed_is_healed_by_one_rerun(
     kind: str,
@@ -31,7 +28,7 @@ def test_a_lake_whose_writer_was_killed_is_healed_by_one_rerun(
     request: pytest.FixtureRequest,
     forks: Forks,
     empty: Path,
-    undisturbed: dict[str, Path],
+    undisturbed: Undisturbed,
     lake_of: Callable[[str], Lake],
     tmp_path: Path,
 ) -> None:

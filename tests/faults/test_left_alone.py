@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tests.faults.compare import published, stored, troubles
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 from tests.faults.test_bit_flips import flip
 from warehouse.verify import broken
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_broken_file_of_the_publication_before_is_written_anew(
-    forks: Forks, undisturbed: dict[str, Path], tmp_path: Path
+    forks: Forks, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     home = shutil.copytree(undisturbed["revised"], tmp_path / "home")
     data, wanted = home / "data", stored(home / "data")
@@ -36,7 +36,7 @@ def test_a_broken_file_of_the_publication_before_is_written_anew(
 
 
 def test_an_older_warehouse_in_its_place_is_brought_up_to_date(
-    forks: Forks, folder: Path, undisturbed: dict[str, Path]
+    forks: Forks, folder: Path, undisturbed: Undisturbed
 ) -> None:
     data = folder / "data"
     shutil.copy(data / "warehouse.duckdb", folder / "old.duckdb")
@@ -49,7 +49,7 @@ def test_an_older_warehouse_in_its_place_is_brought_up_to_date(
 @pytest.mark.parametrize("table", ["mart.correlations", "core.closes"])
 @pytest.mark.parametrize("change", ["DROP TABLE {}", "DELETE FROM {}", "INSERT INTO {0} FROM {0} LIMIT 1"])
 def test_a_table_that_was_changed_in_a_killed_run_or_by_hand_is_made_again(
-    table: str, change: str, forks: Forks, undisturbed: dict[str, Path], tmp_path: Path
+    table: str, change: str, forks: Forks, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     home = shutil.copytree(undisturbed["revised"], tmp_path / "home")
     data, wanted = home / "data", stored(home / "data")

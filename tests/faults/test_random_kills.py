@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compare import Digests, acknowledged, lost, pointed, published, stored, troubles, twice
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 from warehouse.publish import generations
 
@@ -78,7 +78,7 @@ def wanted(total: Counter[str]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_random_kills(forks: Forks, undisturbed: dict[str, Path], tmp_path: Path) -> None:
+def test_random_kills(forks: Forks, undisturbed: Undisturbed, tmp_path: Path) -> None:
     chance, total = random.Random(SEED), Counter[str]()
     starts = {name: done.with_name(name) for name, done in undisturbed.items()}
     old = {name: seen(start / "data") for name, start in starts.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compare import stored, troubles
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 
 
@@ -16,7 +16,7 @@ def flags(folder: Path, wait: int) -> list[str]:
 
 
 @pytest.mark.slow
-def test_who_does_not_wait_is_told_so(forks: Forks, folder: Path, undisturbed: dict[str, Path]) -> None:
+def test_who_does_not_wait_is_told_so(forks: Forks, folder: Path, undisturbed: Undisturbed) -> None:
     said = forks.many("command", 3, module="flows.refresh", arguments=flags(folder, 0))
     codes = sorted(one["code"] for one in said)
     assert codes == [0, 3, 3], [one["err"] for one in said]
@@ -28,7 +28,7 @@ def test_who_does_not_wait_is_told_so(forks: Forks, folder: Path, undisturbed: d
 
 
 @pytest.mark.slow
-def test_who_waits_gets_his_turn(forks: Forks, folder: Path, undisturbed: dict[str, Path]) -> None:
+def test_who_waits_gets_his_turn(forks: Forks, folder: Path, undisturbed: Undisturbed) -> None:
     said = forks.many("command", 2, module="flows.refresh", arguments=flags(folder, 300))
     assert [one["code"] for one in said] == [0, 0], [one["err"] for one in said]
     assert troubles(folder / "data", stored(undisturbed["revised"] / "data")) == []

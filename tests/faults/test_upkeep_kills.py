@@ -9,23 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compare import acknowledged, lost, published, stored, troubles
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 from warehouse.landing import landed, read
 
 OWN = ["rebuilt", "rebuild-log-removed", "rebuild-replaced"]
 SHARED = ["loading", "loaded", "copied", "exported", "database-replaced", "published"]  # with a run
-CASES = [
-    pytest.param(OWN[0], "rebuild"),
-    *[pytest.param(step, "rebuild", marks=pytest.mark.slow) for step in OWN[1:]],
-    *[pytest.param(step, "run", marks=pytest.mark.slow) for step in OWN],
-    *[pytest.param(step, heal, marks=pytest.mark.slow) for step in SHARED for heal in ("rebuild", "run")],
-]
+CASES = [(step, heal) for step in OWN + SHARED for heal in ("rebuild", "run")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("step", "heal"), CASES)
 def test_a_rebuild_killed_at_a_step_is_healed_by_the_next(
-    step: str, heal: str, forks: Forks, killed: Path, undisturbed: dict[str, Path], tmp_path: Path
+    step: str, heal: str, forks: Forks, killed: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     home, data = tmp_path / "home", tmp_path / "home" / "data"
     shutil.copytree(killed, home)
@@ -42,7 +38,7 @@ def test_a_rebuild_killed_at_a_step_is_healed_by_the_next(
     assert troubles(data, wanted) == []
 
 
-STEPS = ["landing-written", "compacted", "compacted-deleted", "compacted-loaded"]
+STEPS = ["landed-file", "landing-written", "compacted", "compacted-deleted", "compacted-loaded"]
 
 
 def rows(data: Path) -> Counter[tuple[object, ...]]:
@@ -60,11 +56,9 @@ def rebuilt(forks: Forks, home: Path, copy: Path) -> list[str]:
     return troubles(copy / "data", wanted)
 
 
-@pytest.mark.parametrize(
-    "step", ["landed-file", *(pytest.param(step, marks=pytest.mark.slow) for step in STEPS)]
-)
+@pytest.mark.parametrize("step", STEPS)
 def test_a_compaction_killed_at_every_visit_of_a_step_loses_nothing(
-    step: str, forks: Forks, undisturbed: dict[str, Path], tmp_path: Path
+    step: str, forks: Forks, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     home, zone = tmp_path / "home", tmp_path / "home" / "data" / "landing"
     shutil.copytree(undisturbed["revised"], home)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compare import stored, troubles
-from tests.faults.conftest import NOW
+from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 
 DAY, LATER = NOW + timedelta(days=1), NOW + timedelta(days=1, minutes=5)
 ABORTS = ["before_header", "before_truncate", "after_free_list_write", "before_wal_finish"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def home(killed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wanted(undisturbed: dict[str, Path]) -> dict[str, str]:
+def wanted(undisturbed: Undisturbed) -> dict[str, str]:
     """What every healed folder holds."""
     return stored(undisturbed["revised"] / "data")
 
@@ -42,9 +43,7 @@ def refused(forks: Forks, home: Path) -> None:
     assert done["code"] == 0, done["err"]
 
 
-@pytest.mark.parametrize(
-    "share", [0.5, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 0.02, 0.999))]
-)
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.999])
 def test_a_torn_log_is_loaded_again(share: float, forks: Forks, home: Path, wanted: dict[str, str]) -> None:
     log = home / "data" / "warehouse.duckdb.wal"
     os.truncate(log, int(log.stat().st_size * share))
@@ -59,7 +58,6 @@ def test_a_deleted_log_is_loaded_again(forks: Forks, home: Path, wanted: dict[st
     assert troubles(home / "data", wanted) == []
 
 
-@pytest.mark.slow
 def test_a_flipped_bit_in_the_log_asks_for_a_rebuild(
     forks: Forks, home: Path, wanted: dict[str, str]
 ) -> None:
@@ -71,7 +69,6 @@ def test_a_flipped_bit_in_the_log_asks_for_a_rebuild(
     assert troubles(home / "data", wanted) == []
 
 
-@pytest.mark.slow
 def test_a_log_of_another_folder_asks_for_a_rebuild(
     forks: Forks, empty: Path, home: Path, wanted: dict[str, str], tmp_path: Path
 ) -> None:
@@ -85,7 +82,6 @@ def test_a_log_of_another_folder_asks_for_a_rebuild(
     assert troubles(home / "data", wanted) == []
 
 
-@pytest.mark.slow
 def test_a_log_that_was_replayed_before_asks_for_a_rebuild(
     forks: Forks, killed: Path, home: Path, wanted: dict[str, str]
 ) -> None:
@@ -98,10 +94,7 @@ def test_a_log_that_was_replayed_before_asks_for_a_rebuild(
 
 @pytest.mark.parametrize(
     "names",
-    [
-        ["warehouse.duckdb"],
-        pytest.param(["warehouse.duckdb", "warehouse.duckdb.wal"], marks=pytest.mark.slow),
-    ],
+    [["warehouse.duckdb"], ["warehouse.duckdb", "warehouse.duckdb.wal"]],
 )
 def test_a_deleted_warehouse_costs_nothing(
     names: list[str], forks: Forks, home: Path, wanted: dict[str, str]
@@ -112,9 +105,7 @@ def test_a_deleted_warehouse_costs_nothing(
     assert troubles(home / "data", wanted) == []
 
 
-@pytest.mark.parametrize(
-    "point", [ABORTS[0], *(pytest.param(point, marks=pytest.mark.slow) for point in ABORTS[1:])]
-)
+@pytest.mark.parametrize("point", ABORTS)
 def test_a_checkpoint_that_is_aborted_loses_nothing(
     point: str, forks: Forks, folder: Path, wanted: dict[str, str]
 ) -> None:

@@ -143,6 +143,7 @@ def test_a_table_that_somebody_changed_is_made_again(folder: Path) -> None:
     assert rebuild_test(job(folder, 1)).differing == []
 
 
+@pytest.mark.slow
 def test_the_page_is_drawn_again_when_it_is_gone_or_shows_something_else(home: Path) -> None:
     page = go(home).page
     page.unlink()

@@ -35,6 +35,7 @@ def used(thrice: Path, tmp_path: Path) -> Path:
     return shutil.copytree(thrice, tmp_path / "used")
 
 
+@pytest.mark.slow
 def test_it_copies_compacts_and_tries_a_rebuild(used: Path, tmp_path: Path) -> None:
     data, tables = used / "data", "SELECT count(*), sum(close) FROM raw.bars"
     before, files = query(used, tables), list((data / "landing").rglob("*.parquet"))
@@ -104,6 +105,7 @@ def job_of(folder: Path) -> Job:
     return Job(universe.load(path), folder / "data", universe_path=path)
 
 
+@pytest.mark.slow
 def test_the_rebuild_is_tried_at_the_instant_of_the_publication(folder: Path) -> None:
     go(folder, datetime(2025, 10, 8, 18, tzinfo=UTC))  # while the session is going on
     assert query(folder, "SELECT max(session) FROM core.sessions WHERE calendar = 'XNYS'") != []
@@ -132,12 +134,12 @@ def test_no_rebuild_is_compared_while_rows_wait_for_a_build(
     assert "no rebuild was tried" in caplog.text
 
 
-def test_it_does_nothing_to_what_is_not_as_it_was_written(used: Path) -> None:
-    landed = sorted((used / "data" / "landing").rglob("*.parquet"))
+def test_it_does_nothing_to_what_is_not_as_it_was_written(folder: Path) -> None:
+    landed = sorted((folder / "data" / "landing").rglob("*.parquet"))
     landed[0].write_bytes(landed[0].read_bytes() + b"x")
     with pytest.raises(LandingError, match=landed[0].name):
-        maintain.fn(used / "data")
-    assert sorted((used / "data" / "landing").rglob("*.parquet")) == landed
+        maintain.fn(folder / "data")
+    assert sorted((folder / "data" / "landing").rglob("*.parquet")) == landed
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ SHAPE = {
 }
 NOTHING = pl.DataFrame(schema=polars_schema(raw.Bars))
 DELIVERIES = st.lists(
-    st.dictionaries(st.sampled_from(["SPY", "IWM"]), st.sampled_from([1.0, 2.0, 3.0]), min_size=1), max_size=7
+    st.dictionaries(st.sampled_from(["SPY", "IWM"]), st.sampled_from([1.0, 2.0, 3.0]), min_size=1), max_size=6
 )
 
 
@@ -71,7 +71,7 @@ def in_force(stored: pl.DataFrame, at: datetime) -> dict[str, float | None]:
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     deliveries=DELIVERIES,
     hours=st.lists(st.integers(-48, 48), min_size=7, max_size=7),
@@ -91,7 +91,7 @@ def test_the_newest_version_is_what_was_delivered_last(
         assert stored.select("symbol", "known_at").is_duplicated().sum() == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(deliveries=DELIVERIES, hours=st.lists(st.integers(-48, 48), min_size=7, max_size=7))
 def test_later_versions_are_known_later_whatever_the_clock_says(
     deliveries: list[Delivery], hours: list[int]
@@ -105,7 +105,7 @@ def test_later_versions_are_known_later_whatever_the_clock_says(
             assert symbol not in before or known_at > before[symbol]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(deliveries=DELIVERIES)
 def test_a_look_back_shows_what_had_been_delivered_by_then(deliveries: list[Delivery]) -> None:
     stored, said, expected = NOTHING, {}, {START - timedelta(hours=1): {}}
@@ -118,7 +118,7 @@ def test_a_look_back_shows_what_had_been_delivered_by_then(deliveries: list[Deli
     assert {at: in_force(stored, at) for at in expected} == expected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(deliveries=DELIVERIES, is_recorded=st.booleans())
 def test_an_identical_delivery_adds_nothing(deliveries: list[Delivery], is_recorded: bool) -> None:
     stored = NOTHING
@@ -266,7 +266,7 @@ def test_the_same_vintages_again_add_nothing(vintages: Callable[..., pl.DataFram
     assert deliver(stored, said, START + timedelta(days=200), MACRO, raw.Macro).equals(stored)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     values=st.lists(st.sampled_from([1.0, 2.0]), min_size=1, max_size=6),
     cuts=st.sets(st.integers(1, 6)),

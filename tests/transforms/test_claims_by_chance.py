@@ -282,6 +282,7 @@ def test_a_link_of_two_sessions_ago_is_found_late_and_not_strong(tmp_path: Path)
     assert [found[f"strong_{window}"] for window in (60, 90)] == ["not held"] * 2
 
 
+@pytest.mark.slow
 def test_figures_of_one_claim_do_not_depend_on_how_many_volatility_indices_are_watched(
     tmp_path: Path,
 ) -> None:

@@ -15,29 +15,33 @@ from warehouse.lake import Lake
 from warehouse.store import Store
 
 Tables = dict[type[Table], pl.DataFrame]
+Place = Path | Lake
 
 
-PLACES = [
-    "file",
-    "sqlite",
-    pytest.param("postgres", marks=pytest.mark.slow),
-    pytest.param("s3", marks=pytest.mark.slow),
-]
+def places(*quick: str) -> list[object]:
+    """Every place that a warehouse may be in, of which the quick tests take some."""
+    every = ("file", "sqlite", "postgres", "s3")
+    return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in every]
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Lake:
-    """Where a warehouse may be."""
+def place_of(request: pytest.FixtureRequest, folder: Path) -> Place:
+    """A new place of the kind that a fixture is asked for, in a folder."""
     if request.param == "file":
-        return tmp_path / "data" / "warehouse.duckdb"
-    lake_of: Callable[[str], Lake] = request.getfixturevalue("lake_of")
-    return lake_of(request.param)
+        return folder / "data" / "warehouse.duckdb"
+    lake_in: Callable[[Path, str], Lake] = request.getfixturevalue("lake_in")
+    return lake_in(folder, request.param)
 
 
-@pytest.fixture
-def store(place: Path | Lake) -> Iterator[Store]:
-    """An open store without rows, in every place."""
-    with Store(place) as opened:
+@pytest.fixture(params=places("file", "sqlite"))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a warehouse may be."""
+    return place_of(request, tmp_path)
+
+
+@pytest.fixture(params=places("file"))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An open store without rows, in every place; a lake takes half a second to open."""
+    with Store(place_of(request, tmp_path)) as opened:
         yield opened
 
 
@@ -55,18 +59,14 @@ def whole() -> Callable[..., Tables]:
     return make
 
 
-@pytest.fixture(scope="module", params=PLACES)
+@pytest.fixture(scope="module", params=places("file", "sqlite"))
 def full(
     request: pytest.FixtureRequest,
     whole: Callable[..., Tables],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Store]:
     """An open store after a build, in every place; look, do not touch."""
-    place: Path | Lake = tmp_path_factory.mktemp("full") / "warehouse.duckdb"
-    if request.param != "file":
-        lake_in: Callable[[Path, str], Lake] = request.getfixturevalue("lake_in")
-        place = lake_in(place.parent, request.param)
-    with Store(place) as opened:
+    with Store(place_of(request, tmp_path_factory.mktemp("full"))) as opened:
         opened.replace(whole(0.1))
         yield opened
 

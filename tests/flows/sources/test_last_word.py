@@ -69,7 +69,7 @@ def versions_of(rows: list, number: int, now: datetime, stored: pl.DataFrame) ->
     return pl.concat([stored, news.select(stored.columns)])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(answers)
 def test_stored_is_the_last_word(heard: list) -> None:
     words: dict = {}
