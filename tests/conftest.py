@@ -199,7 +199,8 @@ def once(tiny_universe: Callable[[Path], Path], made_once: Callable[..., Path]) 
     def make(folder: Path) -> None:
         path = tiny_universe(folder)
         now = datetime(2026, 1, 5, 6, tzinfo=UTC)
-        run(Job(universe.load(path), folder / "data", now=now, universe_path=path), Plain())
+        done = run(Job(universe.load(path), folder / "data", now=now, universe_path=path), Plain())
+        assert done.troubles == []
 
     return made_once("once", make)
 

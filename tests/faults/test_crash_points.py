@@ -12,14 +12,10 @@ from tests.faults.conftest import NOW, Undisturbed
 from tests.faults.forks import Forks
 from warehouse.boundary import RUN
 
-QUICK = "landed-file"  # the one step that the quick tests try
-CASES = [
-    pytest.param("revised", QUICK),
-    *[pytest.param("revised", step, marks=pytest.mark.slow) for step in RUN if step != QUICK],
-    *[pytest.param("empty", step, marks=pytest.mark.slow) for step in RUN],
-]
+CASES = [(start, step) for start in ("revised", "empty") for step in RUN]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start", "step"), CASES)
 def test_a_run_killed_at_a_step_is_healed_by_the_next(
     start: str, step: str, forks: Forks, undisturbed: Undisturbed, tmp_path: Path

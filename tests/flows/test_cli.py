@@ -117,6 +117,7 @@ def test_a_source_that_failed_is_named_and_the_exit_is_zero(command: Command, ho
     assert line.endswith('; did you mean "SPY"? (known: SPY)')
 
 
+@pytest.mark.slow
 def test_names_and_files_with_brackets_are_shown_as_they_are(command: Command, home: Path) -> None:
     replaced(home / "universe.toml", 'name = "Ethereum"', 'name = "Ether [/b] [red]x"')
     (home / "spy.csv").rename(home / "[bold]spy.csv")
@@ -127,6 +128,7 @@ def test_names_and_files_with_brackets_are_shown_as_they_are(command: Command, h
     assert "files:[bold]spy.csv" in said.out
 
 
+@pytest.mark.slow
 def test_two_assets_that_move_as_one_are_no_error(command: Command, home: Path) -> None:
     rut = pl.read_csv(home / "rut.csv", try_parse_dates=True)
     sessions = rut["date"].to_list()

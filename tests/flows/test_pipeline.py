@@ -234,6 +234,7 @@ def test_a_part_and_then_the_whole_give_what_the_whole_gives(once: Path, home: P
         assert rows(home, schema, leave_out=("load_id",)) == rows(once, schema, leave_out=("load_id",))
 
 
+@pytest.mark.slow
 def test_a_span_is_fetched_with_both_of_its_ends(home: Path) -> None:
     go(home, since=date(2025, 8, 4), until=date(2025, 9, 30))
     assert query(
@@ -332,7 +333,6 @@ def test_a_run_that_died_before_loading_is_loaded_by_the_next(
     ]
 
 
-@pytest.mark.slow
 def test_a_run_that_died_between_rows_and_ledger_leaves_no_row_without_its_load(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +377,7 @@ def test_a_replay_of_now_gives_what_is_published_now(folder: Path) -> None:
         assert rows(folder, "raw", "core", "mart", home=home) == rows(folder, "raw", "core", "mart")
 
 
+@pytest.mark.slow
 def test_a_replay_carries_its_comments_too(folder: Path) -> None:
     go(folder, LATER, as_of=NOW)
     found = query(
@@ -394,6 +395,7 @@ def test_a_replay_of_a_time_before_any_price_is_empty_and_no_error(folder: Path)
     assert query(folder, "SELECT count(*) FROM raw.bars", home=home) == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_replay_in_an_empty_folder_fetches_first(home: Path) -> None:
     done = go(home, as_of=datetime(2025, 10, 8, 23, tzinfo=UTC))
     assert len(done.outcomes) == 5
@@ -419,6 +421,7 @@ def test_one_failing_source_is_named_and_the_rest_is_published(folder: Path) -> 
     ]
 
 
+@pytest.mark.slow
 def test_half_of_the_pair_is_enough_to_publish_the_rest(home: Path) -> None:
     edit(home / "universe.toml", ('symbol = "^RUT"', 'symbol = "^RUTX"'))
     done = go(home)

@@ -69,6 +69,7 @@ def test_the_headline_of_the_samples(
     assert "0.450847" in line
 
 
+@pytest.mark.slow
 def test_what_was_revised_since_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frame = pl.read_csv(folder / "rut.csv", try_parse_dates=True)
     changed = pl.when(pl.col("date") == date(2025, 10, 8)).then(pl.col("close") + 0.25).otherwise("close")
@@ -91,6 +92,7 @@ def test_an_instant_before_all_is_one_line(folder: Path, capsys: pytest.CaptureF
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_without_a_universe_it_takes_the_one_that_the_folder_was_made_with(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +108,7 @@ def test_it_loads_what_was_landed_and_fetches_nothing(folder: Path, monkeypatch:
     assert call(folder, "2025-10-08T21:00Z") == 0
 
 
+@pytest.mark.slow
 def test_an_offset_is_understood(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(folder, "2025-10-08T17:00-04:00") == 0
     assert "As known at 2025-10-08 21:00 UTC" in capsys.readouterr().out

@@ -85,6 +85,7 @@ def test_a_clock_that_went_back_does_not_make_an_old_answer_the_last_one(folder:
     assert again.before["core.closes"] == back.after["core.closes"] != again.after["core.closes"]
 
 
+@pytest.mark.slow
 def test_another_range_or_another_reading_is_asked_for(folder: Path, read: list[str]) -> None:
     go(folder, 1, since=date(2025, 9, 1))
     assert sorted(read) == ["eth_1d.parquet", "eth_1h.parquet", "macro.csv", "rut.csv", "spy.csv"]

@@ -144,14 +144,8 @@ def test_hostile_text_stays_text(hostile_page: Path) -> None:
     assert "49<svg" not in html.unescape(text)
 
 
-def test_a_universe_with_little_in_it_has_a_page_too(
-    tiny_universe: Callable[[Path], Path], tmp_path: Path
-) -> None:
-    path = tiny_universe(tmp_path)
-    done = run(Job(universe.load(path), tmp_path / "data", universe_path=path), Plain())
-    assert done.troubles == []
-    assert done.page == tmp_path / "data" / "report" / "index.html"
-    assert "No figures yet" in done.page.read_text()
+def test_a_universe_with_little_in_it_has_a_page_too(once: Path) -> None:
+    assert "No figures yet" in (once / "data" / "report" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,7 @@ def test_between_independent_series_no_strength_and_hardly_anything_else_is_foun
     assert sum(held) <= at_most(27, 0.025)
 
 
+@pytest.mark.slow
 def test_a_planted_link_is_found_strong_and_persistent(tmp_path: Path) -> None:
     made = synthetic(tmp_path, prices(np.random.default_rng(404), 0.85, LENGTH), KINDS)
     found = verdicts(made)

@@ -142,6 +142,7 @@ def test_two_processes_may_load_one_landing_zone_at_once(server: Postgres, tmp_p
     assert (counts["raw.bars"], counts["ops.landed"], counts["ops.loads"]) == (12, 12, 12)
 
 
+@pytest.mark.slow
 @shared
 def test_a_transaction_that_another_was_faster_than_is_run_again_as_a_whole(
     kind: str, lake_of: Callable[[str], Lake], whole: Callable[..., Tables]
