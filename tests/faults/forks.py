@@ -31,6 +31,10 @@ WARM = (  # what a child would import itself, at a second or two each time
     "flows.sources.answers",
     "flows.sources.files",
     "flows.sources.policy",
+    "pandera.backends.polars.builtin_checks",
+    "pandera.backends.polars.container",
+    "pandera.strategies.base_strategies",
+    "pyarrow.dataset",
 )
 Answer = dict[str, Any]
 
@@ -226,14 +230,15 @@ def serve() -> None:
     """Import, then answer until the client goes away."""
     import exchange_calendars
 
-    from flows import calendars, pipeline
+    from flows import pipeline
+    from schemas import TABLES
 
     for module in WARM:
         importlib.import_module(module)
-    for last in (2025, 2026):
-        exchange_calendars.get_calendar(
-            "XNYS", start=f"{calendars.FIRST_DAY.year}-01-01", end=f"{last}-12-31"
-        )
+    for model in TABLES:
+        model.to_schema()
+    for calendar in ("24/7", "XNYS"):
+        exchange_calendars.get_calendar(calendar, start="2025-01-01", end="2026-12-31")
     pipeline.render = lambda home: home / "report"  # charts take two seconds and come after the publication
     for line in sys.stdin:
         sys.stdout.write(json.dumps(answered(json.loads(line))) + "\n")
