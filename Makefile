@@ -55,7 +55,7 @@ check: $(VENV)/.test ## format, lint, types, spelling, generated docs, links, qu
 	@$(BIN)/mypy
 	@$(BIN)/codespell
 	@$(BIN)/python -m flows.dictionary --check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 format: $(VENV)/.test ## format the code
 	@$(BIN)/ruff format .
