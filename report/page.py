@@ -144,7 +144,7 @@ def payload(figure: Figure) -> Markup:
 
 def vega(before: Path | None) -> str:
     """Vega's scripts, out of the page before if it has them whole: making them takes more than a second."""
-    text = before.read_text() if before and before.exists() else ""
+    text = before.read_bytes().decode(errors="replace") if before and before.exists() else ""
     if f'name="vega" content="{version(VEGA)}"' in text[:HEAD]:
         found = text.partition("<script>")[2].partition("</script>")[0]
         if hashed(found) in text[:HEAD]:

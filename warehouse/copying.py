@@ -70,7 +70,9 @@ def is_kept(last: Path, before: Content, digests: dict[str, str], changed: list[
 
 def definitions() -> str:
     """Hash of what the tables and views are, comments included."""
-    return digest(json.dumps([[(name(one), ddl(one), *comments(one)) for one in TABLES], views()]))
+    return digest(
+        json.dumps([STORAGE_VERSION, [(name(one), ddl(one), *comments(one)) for one in TABLES], views()])
+    )
 
 
 def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:

@@ -61,7 +61,8 @@ def complain(text: str, code: int) -> int:
 
 def refuse_unpublished(arguments: Sequence[str]) -> None:
     """End the process if nothing is published in the folder that its arguments name."""
-    early(lambda: published(paths().parse_known_args(arguments)[0].data))
+    if not {"-h", "--help"} & set(arguments):
+        early(lambda: published(paths().parse_known_args(arguments)[0].data))
 
 
 def early(check: Callable[[], object]) -> None:
