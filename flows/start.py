@@ -46,8 +46,7 @@ def refuse_wrong_paths(
         universe: The universe of who names none.
         is_new: Whether the folder may be made; else it must be there.
     """
-    if not {"-h", "--help"} & set(arguments):
-        early(lambda: check(arguments, universe, is_new=is_new))
+    early(arguments, lambda: check(arguments, universe, is_new=is_new))
 
 
 def check(arguments: Sequence[str], universe: str | None, *, is_new: bool) -> None:

@@ -20,7 +20,7 @@ YEAR = 252
 IN_USE = 20  # sessions without a bar after which a member of a panel has left
 TIE = 1e-12  # a price within rounding of its mean is not above it
 MEMBER = r"^[A-Za-z]+(?:[.\-/ ][A-Za-z]+)?$"  # tickers; not cash ("-"), futures or escrow lines (P5N994)
-BLOCK = 128  # members counted at once: bounds the memory, and keeps a block near the processor
+BLOCK = 128  # members that a core counts at once: bounds the memory, and keeps a block near it
 PROXIES = (("IWM", "SPY"), ("RSP", "SPY"))
 PROXY_MEAN = 50
 
@@ -132,7 +132,7 @@ def price_matrix(bars: pl.DataFrame, tickers: pl.DataFrame, width: int) -> Price
 
 
 def tally(prices: Prices, listed: Flags | None) -> dict[str, NDArray[np.int64]]:
-    """The counts of all members per session; counts add up, so blocks of members are taken in turn."""
+    """The counts of all members per session; counts add up, so each core takes blocks of members."""
     blocks = [slice(start, start + BLOCK) for start in range(0, max(1, len(prices)), BLOCK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = [

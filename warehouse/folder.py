@@ -61,12 +61,13 @@ def complain(text: str, code: int) -> int:
 
 def refuse_unpublished(arguments: Sequence[str]) -> None:
     """End the process if nothing is published in the folder that its arguments name."""
-    if not {"-h", "--help"} & set(arguments):
-        early(lambda: published(paths().parse_known_args(arguments)[0].data))
+    early(arguments, lambda: published(paths().parse_known_args(arguments)[0].data))
 
 
-def early(check: Callable[[], object]) -> None:
-    """End the process if a check of its paths fails; not if its flags cannot be read, which it says later."""
+def early(arguments: Sequence[str], check: Callable[[], object]) -> None:
+    """End the process if a check of its paths fails; not if it is asked for help or its flags are wrong."""
+    if {"-h", "--help"} & set(arguments):
+        return
     try:
         check()
     except OSError as error:
