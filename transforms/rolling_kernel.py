@@ -29,8 +29,9 @@ _BATCH_PAIRS = 2048  # pairs that share their columns; bounds memory
 _LONELY_PAIRS = 64  # the same when each pair has joint sessions of its own, and so two columns
 _CHUNK_VALUES = 125_000  # of a field of a chunk: long steps, and still near the core
 # glibc keeps freed memory up to twice the largest block that it has seen freed, of at most 32 MB. Without one
-# of that size it hands the arrays of every chunk back, and the system zeroes them anew for the next.
-_LARGEST_FREED = 31 * 2**17
+# of that size it hands the arrays of every chunk back, and the system zeroes them anew for the next. Once is
+# enough: the same block at every call would raise what lies free past the limit, and all of it goes back.
+np.empty(31 * 2**17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,6 @@ def rolled(
 ) -> list[FloatArray]:
     """The figures of a kernel for every pair, each (pairs, sessions), NaN where no window ends."""
     order = np.argsort(pairs.mask_of, kind="stable")
-    np.empty(_LARGEST_FREED)
     result = [np.empty((len(order), pairs.series.shape[1])) for _ in range(figures)]
     threads = threads or os.cpu_count() or 1
     shared = _LONELY_PAIRS * -(-len(order) // max(1, len(pairs.masks)))
