@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import duckdb
 from schemas import BY_NAME, TABLES
 from schemas.table import name
 from warehouse.definitions import comments, ddl, views
-from warehouse.files import digest, sha256, sync
+from warehouse.files import digest, sha256
 from warehouse.manifest import Content
 from warehouse.place import literal
 from warehouse.store import Store
@@ -22,13 +23,25 @@ GROWTH = 1.1  # of the file since all of it was copied: what is replaced leaves 
 
 
 class PublishError(RuntimeError):
-    """The copy does not equal the warehouse; the one published before stays."""
+    """The copy cannot be made, or is not whole; the one published before stays."""
+
+
+@contextmanager
+def one_state(store: Store) -> Iterator[None]:
+    """What the block reads is one state of the warehouse, whoever else writes; it may `copy_database`."""
+    try:
+        with store.transaction():
+            yield
+    finally:
+        store.con.execute("DETACH DATABASE IF EXISTS copy_to")
 
 
 def copy_database(
     store: Store, target: Path, digests: dict[str, str], last: Path, before: Content
 ) -> dict[str, Any]:
     """The warehouse's tables, comments and views as a file in a format that all readers know.
+
+    The file is whole and closed after the `one_state` in which this is called.
 
     Args:
         store: The warehouse.
@@ -38,22 +51,21 @@ def copy_database(
         before: The manifest of that publication; empty if there is none to be trusted.
 
     Returns:
-        What the manifest says of the file.
+        What the manifest says of the file; `whole_bytes` is not known yet of a new one.
 
     Raises:
         PublishError: if the file cannot be written.
     """
+    about: dict[str, Any] = {"storage_version": STORAGE_VERSION, "definitions_sha256": definitions()}
     old = {table: about["digest"] for table, about in before.get("tables", {}).items()}
     changed = [table for table, found in digests.items() if old.get(table) != found]
     if is_kept(last, before, digests, changed):
         shutil.copyfile(last, target)
         write(store, target, lambda: replace(store, changed))
-        whole = before["database"]["whole_bytes"]
-    else:
-        source = store.con.execute("SELECT current_database()").fetchall()[0][0]
-        write(store, target, lambda: store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to'))
-        whole = target.stat().st_size
-    return {"storage_version": STORAGE_VERSION, "definitions_sha256": definitions(), "whole_bytes": whole}
+        return {**about, "whole_bytes": before["database"]["whole_bytes"]}
+    source = store.con.execute("SELECT current_database()").fetchall()[0][0]
+    write(store, target, lambda: store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to'))
+    return about
 
 
 def is_kept(last: Path, before: Content, digests: dict[str, str], changed: list[str]) -> bool:
@@ -77,15 +89,12 @@ def definitions() -> str:
 
 def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:
     """Fill the file, which is `copy_to` meanwhile."""
-    store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
+        store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
         fill()
     except duckdb.Error as error:
         first = str(error).split("\n", 1)[0]
         raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
-    finally:
-        store.con.execute("DETACH copy_to")
-    sync(target)
 
 
 def replace(store: Store, tables: list[str]) -> None:

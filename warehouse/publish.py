@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from warehouse.boundary import boundary
-from warehouse.copying import PublishError, copy_database
+from warehouse.copying import PublishError, copy_database, one_state
 from warehouse.files import digest, replace_text, sha256, sync
 from warehouse.folder import DATABASE
 from warehouse.manifest import MANIFEST, Content, SealError, sealed, unsealed
@@ -48,20 +48,27 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     """Copy the warehouse to `folder`, verify the copy, then let readers see it.
 
     Raises:
-        PublishError: if the copy differs from the warehouse or a stray log lies beside it.
+        PublishError: if the copy cannot be written or is not whole, or a stray log lies beside it.
+        StoreError: if the Parquet files cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = generations(folder)
     sweep(folder, kept)
-    digests = store.digests()
-    made = Publication(run_id, folder, digests)
-    work = folder / f".{run_id}.duckdb.tmp"
+    work, files = folder / f".{run_id}.duckdb.tmp", folder / f".run={run_id}.tmp"
     before = published(folder, kept)
-    database = copy_database(store, work, digests, folder / DATABASE, before)
+    with one_state(store):
+        made = Publication(run_id, folder, store.digests())
+        database = copy_database(store, work, made.digests, folder / DATABASE, before)
+        boundary("copied")
+        tables = export(store, files, folder, made, before.get("tables", {}))
+    sync(work)
     verify(work, made.tables)
-    boundary("copied")
-    about = {"run_id": run_id, "database": {"path": DATABASE, **database, **facts(work)}, **extra}
-    manifest = export(store, folder, digests, before.get("tables", {}), about)
+    size = facts(work)
+    about = {"path": DATABASE, "whole_bytes": size["bytes"], **database, **size}
+    manifest = {"run_id": run_id, "database": about, **extra, "tables": tables}
+    replace_text(files / MANIFEST, sealed(manifest))
+    files.replace(folder / f"run={run_id}")
+    sync(folder)
     boundary("exported")
     refuse_log_beside(folder / DATABASE)
     work.replace(folder / DATABASE)
@@ -86,38 +93,29 @@ def verify(path: Path, counts: dict[str, int]) -> None:
                 )
 
 
-def export(store: Store, folder: Path, digests: dict[str, str], before: Content, about: Content) -> Content:
-    """Every table as Parquet with a manifest under `run=<id>/`; the folder gets its name when all is durable.
+def export(store: Store, work: Path, folder: Path, made: Publication, before: Content) -> Content:
+    """Every table as Parquet.
 
     Args:
         store: The warehouse.
+        work: The folder to make for the files, whose name will be `run=<id>`.
         folder: Where the copies are published.
-        digests: Of each table to export.
+        made: What is published.
         before: The tables of the publication before: a file whose rows are the same is linked, not written.
-        about: What else the manifest says, the run's id among it.
 
     Returns:
-        The manifest: `about`, and of each table path, hash, bytes, rows, digest and the hash of its schema.
+        Of each table path, hash, bytes, rows, digest and the hash of its schema.
     """
-    work, target = folder / f".run={about['run_id']}.tmp", folder / f"run={about['run_id']}"
     work.mkdir()
     tables = {}
-    for table, found in digests.items():
+    for table, rows in made.tables.items():
         path = work / f"{table}.parquet"
-        wanted = {
-            "rows": int(found.partition(":")[0]),
-            "digest": found,
-            "schema_sha256": schema(store, table),
-        }
+        wanted = {"rows": rows, "digest": made.digests[table], "schema_sha256": schema(store, table)}
         if not is_linked(path, folder, before.get(table, {}), wanted):
             store.con.execute(f"COPY {table} TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
             sync(path)
-        tables[table] = {"path": f"{target.name}/{path.name}", **wanted, **facts(path)}
-    manifest = {**about, "tables": tables}
-    replace_text(work / MANIFEST, sealed(manifest))
-    work.replace(target)
-    sync(folder)
-    return manifest
+        tables[table] = {"path": f"run={made.run_id}/{path.name}", **wanted, **facts(path)}
+    return tables
 
 
 def is_linked(path: Path, folder: Path, before: Content, wanted: Content) -> bool:

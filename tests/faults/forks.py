@@ -3,7 +3,7 @@
 It reads one JSON request a line and answers each with one line. A request names a task and its values, and
 what the child is to suffer: `env`, `kill_after` (seconds until kill -9, from the start or when its folder
 holds a file like `kill_from`), `file_limit` (bytes), `sql` (a setting of every warehouse that it opens),
-`is_unprivileged` (file modes hold for root too).
+`is_unprivileged` (file modes hold for root too), `is_copy_kept` (the published file is always changed in part).
 """
 
 import ctypes
@@ -161,6 +161,10 @@ def suffer(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if request.get("is_unprivileged"):
         give_up_rights()
+    if request.get("is_copy_kept"):
+        from warehouse import copying
+
+        copying.SHARE, copying.GROWTH = 1.0, 2.0
     if sql := request.get("sql"):
         from warehouse.store import Store
 

@@ -23,10 +23,13 @@ def assert_one_line(said: Answer) -> None:
     assert said["err"].count("\n") == 1, said["err"]
 
 
+@pytest.mark.parametrize("is_copy_kept", [False, True])
 @pytest.mark.parametrize("limit", [1_000, 10_000, 300_000, 1_000_000])
-def test_a_full_disk(limit: int, forks: Forks, folder: Path, undisturbed: Undisturbed) -> None:
+def test_a_full_disk(
+    limit: int, is_copy_kept: bool, forks: Forks, folder: Path, undisturbed: Undisturbed
+) -> None:
     before = published(folder / "data")
-    assert_one_line(refresh(forks, folder, file_limit=limit))
+    assert_one_line(refresh(forks, folder, file_limit=limit, is_copy_kept=is_copy_kept))
     assert published(folder / "data") == before
     healed = refresh(forks, folder)
     assert healed["code"] == 0, healed["err"]

@@ -123,12 +123,17 @@ def test_the_file_does_not_grow(
 
 
 def test_a_copy_that_cannot_be_written_is_named(
-    publication: Callable[..., list[str]], built_store: Store, folder: Path, changed: None
+    publication: Callable[..., list[str]], built_store: Store, folder: Path
 ) -> None:
     publication("1", 0.25)
-    with pytest.raises(copying.PublishError, match=r"cannot be written .* the publication before stays"):
-        copying.write(built_store, folder / "other.duckdb", lambda: raised(duckdb.IOException("No space")))
+    for target, fill in (("gone/other.duckdb", list), ("other.duckdb", no_space)):
+        with (
+            pytest.raises(copying.PublishError, match=r"cannot be written .* the publication before stays"),
+            copying.one_state(built_store),
+        ):
+            copying.write(built_store, folder / target, fill)
+    assert publication("2", 0.5) == ["all"]
 
 
-def raised(error: Exception) -> None:
-    raise error
+def no_space() -> None:
+    raise duckdb.IOException("No space")

@@ -181,14 +181,32 @@ def test_a_copy_with_a_row_too_few_is_never_seen(
 
     def lossy(store: Store, target: Path, *arguments: object) -> dict[str, object]:
         made = copy(store, target, *arguments)
-        with duckdb.connect(str(target)) as con:
-            con.execute("DELETE FROM core.returns")
+        store.con.execute("DELETE FROM copy_to.core.returns")
         return made
 
     monkeypatch.setattr(publishing, "copy_database", lossy)
     with pytest.raises(PublishError, match=r"core\.returns has 0 rows in the copy and 1 in the warehouse"):
         write("2", 0.5)
     assert {name: content(folder)[name] for name in before} == before
+
+
+def test_what_another_writer_does_meanwhile_is_not_published(
+    write: Callable[..., None], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = publishing.copy_database
+
+    def disturbed(store: Store, *arguments: object) -> dict[str, object]:
+        with store.con.cursor() as other:
+            other.execute("UPDATE core.returns SET log_return = 0.5")
+        return copy(store, *arguments)
+
+    monkeypatch.setattr(publishing, "copy_database", disturbed)
+    write("1", 0.25)
+    told = pointer(folder)["tables"]["core.returns"]
+    with Store(folder / "latest.duckdb", read_only=True) as published:
+        assert published.digests(["core.returns"]) == {"core.returns": told["digest"]}
+    exported = duckdb.read_parquet(str(folder / told["path"])).project("log_return").fetchall()
+    assert exported == query(folder, "SELECT log_return FROM core.returns") == [(0.25,)]
 
 
 @pytest.mark.parametrize("step", ["copy_database", "verify", "export", "replace_text"])
