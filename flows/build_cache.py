@@ -21,7 +21,15 @@ from warehouse.files import digest
 
 HERE = Path(__file__).parents[1]
 CODE = ("schemas", "transforms", "warehouse", "flows")
-LIBRARIES = ("polars", "numpy", "scipy", "duckdb", "exchange-calendars")  # their figures may change with them
+LIBRARIES = (
+    "polars",
+    "numpy",
+    "scipy",
+    "duckdb",
+    "exchange-calendars",
+    "pandas",
+    "tzdata",
+)  # their figures may change with them
 
 
 @cache

@@ -8,7 +8,9 @@ import sys
 if __name__ == "__main__":  # before the imports that take seconds
     from flows.start import refuse_wrong_paths
 
-    refuse_wrong_paths(sys.argv[1:])
+    refuse_wrong_paths(
+        sys.argv[1:], is_new=any(one.startswith("--warehouse") for one in sys.argv)
+    )  # a lake has the rows
 
 from contextlib import closing
 from pathlib import Path

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
@@ -63,7 +63,7 @@ def page(con: Connection, pointer: Content, before: Path | None = None) -> str:
     Args:
         con: A connection to the publication.
         pointer: Its manifest.
-        before: The page that is there, whose Vega is used again if it is of the same version.
+        before: The page that is there, whose Vega is used again if it was made by the same `maker`.
     """
     study = pointer["study"]
     names = {
@@ -81,7 +81,7 @@ def page(con: Connection, pointer: Content, before: Path | None = None) -> str:
         csp=policy(styles, scripts),
         styles=Markup(styles),  # noqa: S704 - our own files, no data
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - the same
-        vega=version(VEGA),
+        vega=maker(),
         pointer=pointer,
         shows=mark(pointer),
         pair=pair,
@@ -144,12 +144,19 @@ def payload(figure: Figure) -> Markup:
 
 def vega(before: Path | None) -> str:
     """Vega's scripts, out of the page before if it has them whole: making them takes more than a second."""
-    text = before.read_bytes().decode(errors="replace") if before and before.exists() else ""
-    if f'name="vega" content="{version(VEGA)}"' in text[:HEAD]:
+    text = ""
+    with suppress(OSError):
+        text = before.read_bytes().decode(errors="replace") if before else ""
+    if f'name="vega" content="{maker()}"' in text[:HEAD]:
         found = text.partition("<script>")[2].partition("</script>")[0]
         if hashed(found) in text[:HEAD]:
             return found
     return bundle()
+
+
+def maker() -> str:
+    """What makes Vega's scripts: the library's version, and what it is asked for."""
+    return f"{version(VEGA)} {hashed(SNIPPET)}"
 
 
 @cache

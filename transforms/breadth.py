@@ -17,6 +17,7 @@ from transforms.grid import IS_DAILY, session_grid, trailing
 
 MEANS = (50, 200)
 YEAR = 252
+AT_ONCE = 4  # blocks of members, each of some 30 MB
 IN_USE = 20  # sessions without a bar after which a member of a panel has left
 TIE = 1e-12  # a price within rounding of its mean is not above it
 MEMBER = r"^[A-Za-z]+(?:[.\-/ ][A-Za-z]+)?$"  # tickers; not cash ("-"), futures or escrow lines (P5N994)
@@ -132,9 +133,9 @@ def price_matrix(bars: pl.DataFrame, tickers: pl.DataFrame, width: int) -> Price
 
 
 def tally(prices: Prices, listed: Flags | None) -> dict[str, NDArray[np.int64]]:
-    """The counts of all members per session; counts add up, so each core takes blocks of members."""
+    """The counts of all members per session; counts add up, so blocks of members are taken at once."""
     blocks = [slice(start, start + BLOCK) for start in range(0, max(1, len(prices)), BLOCK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(AT_ONCE, os.cpu_count() or 1)) as pool:
         counts = [
             *pool.map(lambda block: count(prices[block], None if listed is None else listed[block]), blocks)
         ]

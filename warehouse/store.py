@@ -178,6 +178,10 @@ class Store(Queries, Transactions):
             self.con.execute(f"DROP TABLE {table}")
         self._create_missing()
 
+    def _roll_back(self) -> None:
+        self._marked = {}  # its tables may have been made in the transaction
+        super()._roll_back()
+
     def tidy(self, before: datetime) -> None:
         """Let go of what was kept for looking back to before an instant."""
         self.path.tidy(self.con, before)

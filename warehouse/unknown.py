@@ -16,7 +16,7 @@ def unknown(what: str, value: object, known: Iterable[str]) -> str:
 
 def instead(value: object, known: Iterable[str]) -> str:
     """The name that comes near a value, and the known ones in their order; of many, the nearest first."""
-    names = {name.casefold(): name for name in islice(known, LOOKED_AT)}
+    names = {name[: SHOWN_CHARACTERS + 1].casefold(): name for name in islice(known, LOOKED_AT)}
     wanted = str(value)[:SHOWN_CHARACTERS].casefold()
     near = [f'; did you mean "{plain(names[n])}"?' for n in get_close_matches(wanted, names, n=1)]
     listed = names if len(names) <= LISTED else get_close_matches(wanted, names, LISTED, cutoff=0.0)

@@ -3,7 +3,8 @@
 It reads one JSON request a line and answers each with one line. A request names a task and its values, and
 what the child is to suffer: `env`, `kill_after` (seconds until kill -9, from the start or when its folder
 holds a file like `kill_from`), `file_limit` (bytes), `sql` (a setting of every warehouse that it opens),
-`is_unprivileged` (file modes hold for root too), `is_copy_kept` (the published file is always changed in part).
+`is_unprivileged` (file modes hold for root too), `is_copy_kept` (the published file is changed in part,
+however much is new).
 """
 
 import ctypes

@@ -74,6 +74,12 @@ def test_the_scripts_of_the_page_before_are_taken_if_they_are_whole(
     assert pages.vega(before) == "made anew"
     before.write_text(text.replace('name="vega" content="', 'name="vega" content="0.'))
     assert pages.vega(before) == "made anew"
+    before.write_bytes(b"\xff" + text.encode())
+    assert pages.vega(before) == taken
+    assert pages.vega(tmp_path) == "made anew"  # a folder cannot be read
+    before.write_text(text)
+    monkeypatch.setattr(pages, "SNIPPET", "another")
+    assert pages.vega(before) == "made anew"
 
 
 def test_the_close_is_that_of_the_exchange_of_the_study(once: Path) -> None:

@@ -170,6 +170,23 @@ def test_revised_rows_come_with_every_version_known_by_then(store: Store) -> Non
     assert sorted(store.revised(raw.Bars, last)["close"]) == [100.0, 101.0, 102.0]
 
 
+def test_what_was_asked_before_is_no_answer_after_another_version(store: Store) -> None:
+    store.append(raw.Bars, bars(("SPY", 1, NOON, 100.0), ("SPY", 2, NOON, 7.0)))
+    later = NOON + timedelta(hours=1)
+    assert sorted(store.newest(raw.Bars, later)["close"]) == [7.0, 100.0]
+
+    def refused() -> None:
+        store.append(raw.Bars, bars(("SPY", 1, later, 101.0)))
+        assert sorted(store.newest(raw.Bars, later)["close"]) == [7.0, 101.0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.transact(refused)
+    store.append(raw.Bars, bars(("SPY", 2, later, 8.0)))
+    assert sorted(store.newest(raw.Bars, later)["close"]) == [8.0, 100.0]
+    assert sorted(store.revised(raw.Bars, later)["close"]) == [7.0, 8.0]
+
+
 def test_a_table_with_one_clock_is_read_up_to_the_instant(store: Store) -> None:
     row = {"source": "coingecko", "captured_at": NOON, "total_market_cap_usd": 1.0, "load_id": "1"}
     store.append(raw.MarketSnapshot, pl.DataFrame([row], schema=polars_schema(raw.MarketSnapshot)))

@@ -24,3 +24,8 @@ def test_a_hostile_name_stays_one_short_line() -> None:
     said = instead("x", ["x\n\u2028\x1b[31m" + "y" * 10_000])
     assert said.isprintable()
     assert len(said) < 200
+
+
+def test_a_huge_known_name_takes_no_time() -> None:
+    """Compared in full it would take hours."""
+    assert instead("ye", ["y" * 10_000_000, "yes"]).startswith('; did you mean "yes"?')
