@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from flows import calendars
-from flows.build_cache import BuildCache
+from flows.build_cache import BuildCache, untouched
 from flows.dictionary import dictionary
 from flows.steps import Step, perform, steps
 from flows.universe import Universe
@@ -47,7 +47,7 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
         return store.revised(model, known_by) if is_revised else store.newest(model, known_by)
 
     built = BuildCache(untouched(store), store.landed(), universe.fingerprint, store.digest)
-    made, seconds = compute(read, given(store, universe, built), study, as_of or now, built)
+    made, seconds = compute(read, given(store, universe), study, as_of or now, built)
 
     def then(query: Query) -> Frames:
         if built.is_anew:
@@ -63,15 +63,6 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
     else:
         store.replace(made, then)
     return {**seconds, "write": time.perf_counter() - started}
-
-
-def untouched(store: Store) -> pl.DataFrame:
-    """What the last build made and is still as it made it; a table that somebody changed is made again."""
-    built = store.read(ops.Built)
-    found = store.digests(built["table_name"])
-    return built.filter(
-        [found.get(table) == digest for table, digest in built["table_name", "digest"].rows()]
-    )
 
 
 def compute(
@@ -140,33 +131,23 @@ class Making:
             self.made[one.made] = frame
 
 
-def given(
-    store: Store, universe: Universe, built: BuildCache | None = None
-) -> dict[type[Table], pl.DataFrame]:
+def given(store: Store, universe: Universe) -> dict[type[Table], pl.DataFrame]:
     """The tables that come from the universe and the calendars instead of from other tables."""
     return {
         core.Listings: universe.listings(),
         core.Panels: universe.panels(),
         core.Series: universe.series(),
-        core.Sessions: sessions(store, universe, built or BuildCache.empty()),
+        core.Sessions: sessions(store, universe),
         mart.Dictionary: dictionary(),
     }
 
 
-def sessions(store: Store, universe: Universe, built: BuildCache) -> pl.DataFrame:
-    """`core.sessions` of every calendar in use, from before the first bar to a year after the last.
-
-    The stored ones, if they are of the same calendars and years: making them takes a good part of a run.
-    """
+def sessions(store: Store, universe: Universe) -> pl.DataFrame:
+    """`core.sessions` of every calendar in use, from before the first bar to a year after the last."""
     first, last = store.con.execute(
         "SELECT min(opened_at)::DATE, max(opened_at)::DATE FROM raw.bars"
     ).fetchall()[0]
     start: date = (first or calendars.FIRST_DAY) - WARM_UP
     watched = [one.calendar for one in universe.asset] + [one.calendar for one in universe.breadth]
-    names, years = sorted({universe.study.calendar, *watched}), [start.year, (last or start).year + 1]
-    if built.has(core.Sessions):
-        stored = store.read(core.Sessions)
-        spanned = stored.select(pl.col("session").min().dt.year(), last=pl.col("session").max().dt.year())
-        if stored["calendar"].unique().sort().to_list() == names and [*spanned.row(0)] == years:
-            return stored
-    return pl.concat(calendars.sessions(label, *years) for label in names)
+    names = sorted({universe.study.calendar, *watched})
+    return pl.concat(calendars.sessions(label, start.year, (last or start).year + 1) for label in names)

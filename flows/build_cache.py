@@ -15,13 +15,14 @@ from typing import Any
 
 import polars as pl
 
-from schemas import Table, ops
+from schemas import BY_NAME, Table, ops
 from schemas.table import name, polars_schema
 from warehouse.files import digest
+from warehouse.store import Store
 
 HERE = Path(__file__).parents[1]
 CODE = ("schemas", "transforms", "warehouse", "flows")
-LIBRARIES = (
+LIBRARIES = (  # their figures may change with them
     "polars",
     "numpy",
     "scipy",
@@ -29,7 +30,7 @@ LIBRARIES = (
     "exchange-calendars",
     "pandas",
     "tzdata",
-)  # their figures may change with them
+)
 
 
 @cache
@@ -50,6 +51,15 @@ def basis(universe: str) -> str:
 def fingerprint(*parts: Any) -> str:
     """Hash of plain values."""
     return digest(json.dumps(parts, default=str))
+
+
+def untouched(store: Store, only: Iterable[str] = BY_NAME) -> pl.DataFrame:
+    """What the last build made and is still as it made it; a table that somebody changed is made again."""
+    built = store.read(ops.Built).filter(pl.col("table_name").is_in([*only]))
+    found = store.digests(built["table_name"])
+    return built.filter(
+        [found.get(table) == digest for table, digest in built["table_name", "digest"].rows()]
+    )
 
 
 class BuildCache:
@@ -93,10 +103,6 @@ class BuildCache:
         return fingerprint(
             [(name(one), made.get(name(one), self._inputs.get(name(one)))) for one in reads], other
         )
-
-    def has(self, model: type[Table]) -> bool:
-        """Whether the stored table was made by this code, for this universe."""
-        return name(model) in self._before
 
     def is_hit(self, model: type[Table], inputs: str) -> bool:
         """Whether the stored table was made of the same; then it counts as made."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from flows import spool
+from flows import calendars, spool
 from flows.crosscheck import checked
 from flows.intake import RefusedError, take_in
 from flows.job import Job
@@ -54,6 +54,7 @@ def stored_before(job: Job) -> Known:
         return Known()
     with Store(job.warehouse) as store:
         load_landed(store, job.zone)
+        calendars.remember(store, job.universe.fingerprint)
         return known(store, job.now, (job.since, job.until or job.now.date()) if job.since else None)
 
 

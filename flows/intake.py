@@ -62,6 +62,8 @@ def check_duplicates(batch: Batch, request: Request) -> None:
     about = [c for c in key(request.model) if c in batch.rows.columns] + (
         ["said_at"] if "said_at" in batch.rows.columns else []
     )
+    if batch.rows.select(about).n_unique() == batch.rows.height:  # nearly always, and far quicker to see
+        return
     figures = [pl.col(c) for c in FIGURES[request.model] if c in batch.rows.columns]
     batch.refuse(pl.struct(figures).n_unique().over(about) > 1, "no_conflicting_duplicate")
     batch.refuse(pl.int_range(pl.len()).over(about) > 0, "no_duplicate")

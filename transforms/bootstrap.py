@@ -26,12 +26,15 @@ def draw_counts(length: int, block: int, draws: int = DRAWS) -> FloatArray:
     ends = np.minimum(random.geometric(1 / block, (draws, blocks)).cumsum(axis=1), length)
     ends[:, -1] = length
     starts = random.integers(0, length, (draws, blocks))
-    row = np.arange(draws)[:, None] * (2 * length + 1)
-    size = draws * (2 * length + 1)
-    begun = np.bincount((row + starts).ravel(), minlength=size)
-    ended = np.bincount((row + starts + np.diff(ends, axis=1, prepend=0)).ravel(), minlength=size)
-    covered = (begun - ended).reshape(draws, -1).cumsum(axis=1)
-    counts: FloatArray = (covered[:, :length] + covered[:, length : 2 * length]).astype(np.float64)
+    past = starts + np.diff(ends, axis=1, prepend=0)
+    wraps = past >= length
+    row = np.arange(draws)[:, None] * length
+    changes = np.concatenate([(row + starts).ravel(), (row + past - length * wraps).ravel()])
+    signs = np.repeat([1.0, -1.0], starts.size)
+    changed: FloatArray = np.asarray(np.bincount(changes, signs, draws * length), dtype=np.float64)
+    counts = changed.reshape(draws, length)
+    counts[:, 0] += np.count_nonzero(wraps, axis=1)
+    np.cumsum(counts, axis=1, out=counts)
     return counts
 
 
