@@ -43,7 +43,7 @@ def spec(chart: Any, height: int, hover: Mapping[str, str] | None = None) -> Spe
         .configure_view(stroke=None)
         .configure_axis(**axis)
         .configure_axisY(grid=True)
-        .to_dict()
+        .to_dict(validate=False)
     )
     return made
 
