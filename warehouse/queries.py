@@ -167,7 +167,7 @@ class Queries:
     @contextmanager
     def beside(self, rows: pl.DataFrame) -> Iterator[None]:
         """Queries may name some rows `incoming` while the block lasts."""
-        self.con.register("incoming", rows)
+        self.con.register("incoming", rows.to_arrow(compat_level=pl.CompatLevel.newest()))  # texts uncopied
         try:
             yield
         finally:
