@@ -39,7 +39,7 @@ def remember(store: Store, universe: str) -> None:
         universe: The universe's fingerprint.
     """
     if untouched(store, [name(core.Sessions)]).filter(basis=basis(universe)).height:
-        stored = store.read(core.Sessions)
+        stored = store.read(core.Sessions).sort("calendar", "session")
         _made_before.update({str(part["calendar"][0]): part for part in stored.partition_by("calendar")})
 
 
