@@ -8,9 +8,8 @@ import sys
 if __name__ == "__main__":  # before the imports that take seconds
     from flows.start import refuse_wrong_paths
 
-    refuse_wrong_paths(
-        sys.argv[1:], is_new=any(one.startswith("--warehouse") for one in sys.argv)
-    )  # a lake has the rows
+    is_lake = any(one.startswith("--warehouse") for one in sys.argv)  # it has the rows; the folder may be new
+    refuse_wrong_paths(sys.argv[1:], is_new=is_lake)
 
 from contextlib import closing
 from pathlib import Path

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from schemas.table import name
 from warehouse.definitions import comments, ddl, views
 from warehouse.files import digest, sha256
 from warehouse.manifest import Content
-from warehouse.place import literal
+from warehouse.place import StoreError, literal
 from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
 SHARE = 0.1  # of all rows in tables that changed, up to which they alone are copied
+DETACH = "DETACH DATABASE IF EXISTS copy_to"
 GROWTH = 1.1  # of the file since all of it was copied: what is replaced leaves room that is not given back
 
 
@@ -27,13 +28,31 @@ class PublishError(RuntimeError):
 
 
 @contextmanager
-def one_state(store: Store) -> Iterator[None]:
-    """What the block reads is one state of the warehouse, whoever else writes; it may `copy_database`."""
+def one_state(store: Store, target: Path) -> Iterator[None]:
+    """What the block reads is one state of the warehouse, whoever else writes; it may `copy_database`.
+
+    Raises:
+        PublishError: if the file that it fills cannot be made whole and closed.
+    """
+    is_filled = False
     try:
         with store.transaction():
             yield
+            is_filled = True
+        store.con.execute(DETACH)
+    except (duckdb.Error, StoreError) as error:
+        if is_filled:  # nothing but the copy is left to be written
+            raise unwritable(target, error.__cause__ or error) from error
+        raise
     finally:
-        store.con.execute("DETACH DATABASE IF EXISTS copy_to")
+        with suppress(duckdb.Error):
+            store.con.execute(DETACH)
+
+
+def unwritable(target: Path, error: BaseException) -> PublishError:
+    """That the copy cannot be written, and why, in one line."""
+    why = " ".join(str(error).split())
+    return PublishError(f"{target}: cannot be written ({why}); the publication before stays")
 
 
 def copy_database(
@@ -93,8 +112,7 @@ def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:
         store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
         fill()
     except duckdb.Error as error:
-        first = str(error).split("\n", 1)[0]
-        raise PublishError(f"{target}: cannot be written ({first}); the publication before stays") from error
+        raise unwritable(target, error) from error
 
 
 def replace(store: Store, tables: list[str]) -> None:

@@ -56,13 +56,13 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     sweep(folder, kept)
     work, files = folder / f".{run_id}.duckdb.tmp", folder / f".run={run_id}.tmp"
     before = published(folder, kept)
-    with one_state(store):
+    with one_state(store, work):
         made = Publication(run_id, folder, store.digests())
         database = copy_database(store, work, made.digests, folder / DATABASE, before)
-        boundary("copied")
         tables = export(store, files, folder, made, before.get("tables", {}))
     sync(work)
     verify(work, made.tables)
+    boundary("copied")
     size = facts(work)
     about = {"path": DATABASE, "whole_bytes": size["bytes"], **database, **size}
     manifest = {"run_id": run_id, "database": about, **extra, "tables": tables}

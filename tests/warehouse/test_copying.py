@@ -129,7 +129,7 @@ def test_a_copy_that_cannot_be_written_is_named(
     for target, fill in (("gone/other.duckdb", list), ("other.duckdb", no_space)):
         with (
             pytest.raises(copying.PublishError, match=r"cannot be written .* the publication before stays"),
-            copying.one_state(built_store),
+            copying.one_state(built_store, folder / target),
         ):
             copying.write(built_store, folder / target, fill)
     assert publication("2", 0.5) == ["all"]
