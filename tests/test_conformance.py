@@ -1,5 +1,6 @@
 """What every registered table, transform, view and claim must hold, whoever adds it."""
 
+from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from flows.universe import Universe, load
 from schemas import TABLES, Table, core, mart, raw
 from schemas.table import columns, grain, key, name
 from transforms.registry import TRANSFORMS
-from warehouse.definitions import views
+from warehouse.definitions import View, views
+from warehouse.reader import connect
 from warehouse.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -160,9 +162,15 @@ def test_an_assets_rows_do_not_depend_on_which_others_are_watched(
     assert_frame_equal(left.sort(key(model)), whole[model].filter(kept).sort(key(model)), abs_tol=1e-12)
 
 
-@pytest.mark.parametrize("view", [view for view, _, _ in views()])
-def test_every_view_compiles_and_says_what_a_row_is(view: str, sample_data: Path) -> None:
-    with Store(sample_data / "warehouse.duckdb", read_only=True) as store:
-        assert store.con.sql(f"SELECT * FROM {view} LIMIT 1").columns
-    comment = next(comment for label, comment, _ in views() if label == view)
-    assert comment.startswith("One row per")
+@pytest.mark.parametrize("view", views(), ids=lambda view: view.name)
+def test_every_view_says_what_a_row_and_each_of_its_columns_is(view: View, sample_data: Path) -> None:
+    with closing(connect(sample_data)) as con:
+        found = con.sql(f"SELECT * FROM {view.name} LIMIT 1").columns
+        comments = (
+            "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name || '.' || table_name = $1"
+        )
+        told = dict(con.execute(comments, [view.name]).fetchall())
+    assert view.comment.startswith("One row per")
+    assert list(told) == found
+    assert {column for column, meaning in told.items() if not meaning} == set()
+    assert set(dict(view.told)) <= set(found)

@@ -11,7 +11,7 @@ import duckdb
 
 from schemas import BY_NAME, TABLES
 from schemas.table import name
-from warehouse.definitions import comments, ddl, views
+from warehouse.definitions import comments, ddl, view_comments, views
 from warehouse.files import digest, sha256
 from warehouse.manifest import Content
 from warehouse.place import StoreError, literal
@@ -82,8 +82,7 @@ def copy_database(
         shutil.copyfile(last, target)
         write(store, target, lambda: replace(store, changed))
         return {**about, "whole_bytes": before["database"]["whole_bytes"]}
-    source = store.con.execute("SELECT current_database()").fetchall()[0][0]
-    write(store, target, lambda: store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to'))
+    write(store, target, lambda: copy_whole(store))
     return about
 
 
@@ -101,9 +100,8 @@ def is_kept(last: Path, before: Content, digests: dict[str, str], changed: list[
 
 def definitions() -> str:
     """Hash of what the tables and views are, comments included."""
-    return digest(
-        json.dumps([STORAGE_VERSION, [(name(one), ddl(one), *comments(one)) for one in TABLES], views()])
-    )
+    tables = [(name(one), ddl(one), *comments(one)) for one in TABLES]
+    return digest(json.dumps([STORAGE_VERSION, tables, [one.query for one in views()], view_comments("")]))
 
 
 def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:
@@ -113,6 +111,14 @@ def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:
         fill()
     except duckdb.Error as error:
         raise unwritable(target, error) from error
+
+
+def copy_whole(store: Store) -> None:
+    """Copy all tables and views."""
+    source = store.con.execute("SELECT current_database()").fetchall()[0][0]
+    store.con.execute(f'COPY FROM DATABASE "{source}" TO copy_to')
+    for statement in view_comments("copy_to."):
+        store.con.execute(statement)
 
 
 def replace(store: Store, tables: list[str]) -> None:

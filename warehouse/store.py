@@ -216,6 +216,6 @@ class Store(Queries, Transactions):
             )
 
     def _create_views(self) -> None:
-        for view, comment, query in views():
-            self.con.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
-            self.con.execute(f"COMMENT ON VIEW {view} IS {literal(comment)}")
+        for view in views():
+            self.con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.query}")
+            self.con.execute(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")

@@ -6,15 +6,15 @@ from schemas.table import Table, field
 
 
 class Dictionary(Table):
-    """One row per published column: what it means, its unit, and which function makes the table."""
+    """One row per column of a table or view: what it means, its unit, and what makes it."""
 
-    schema_name: pl.String = field("Schema of the table")
-    table_name: pl.String = field("Name of the table")
+    schema_name: pl.String = field("Schema of the table or view")
+    table_name: pl.String = field("Name of the table or view")
     column_name: pl.String = field("Name of the column")
     type: pl.String = field("SQL type of the column")
     unit: pl.String = field("Unit, where there is one", nullable=True)
     description: pl.String = field("Meaning of the column")
-    made_by: pl.String = field("Function that makes the table")
+    made_by: pl.String = field("Function that makes the table, or file of the view")
 
     class Config:
         """Name and key."""

@@ -11,14 +11,14 @@ from documents import ROOT, blocks, inline, pages, tokens, tracked
 
 from schemas import BY_NAME
 from schemas.table import polars_schema
-from warehouse.definitions import views
+from warehouse.definitions import view_columns
 
 PAGES = pages()
 MADE = {"report/index.html"}  # in the data folder, by a run
 ROOMS = {Path(name).parts[0] for name in tracked() if "/" in name}
 CODE = r"(?:flows|report|schemas|transforms|warehouse|bench)(?:\.(?!duckdb)\w+)+"
 KNOWN = {name: set(polars_schema(model)) for name, model in BY_NAME.items()} | {
-    view: set() for view, _, _ in views()
+    view: {column for column, _ in rows} for view, rows in view_columns().items()
 }
 
 

@@ -14,6 +14,7 @@ from schemas import BY_NAME, TABLES, core, mart, ops, raw
 from schemas.table import REVISED, columns, name, polars_schema
 from transforms.registry import TRANSFORMS
 from transforms.study import Study
+from warehouse.definitions import views
 
 MADE = [step(transform).made for transform in TRANSFORMS]
 STORED = {label for label in BY_NAME if label.startswith("raw.")} | {
@@ -96,11 +97,16 @@ def test_the_build_of_nothing_is_every_table_without_a_row() -> None:
     assert {("raw.bars", True), ("raw.macro", True)} <= set(asked)
 
 
-def test_the_dictionary_has_a_row_a_column_of_every_table() -> None:
+def test_the_dictionary_has_a_row_a_column_of_every_table_and_view() -> None:
     found = dictionary()
     assert found.schema == pl.Schema(polars_schema(mart.Dictionary))
     labels = found.select("schema_name", "table_name", "column_name").rows()
-    assert labels == [(*name(model).split("."), column.name) for model in TABLES for column in columns(model)]
+    of_tables = [(*name(model).split("."), column.name) for model in TABLES for column in columns(model)]
+    assert labels[: len(of_tables)] == of_tables
+    of_view = found.filter(table_name="link_today").select("column_name", "type", "unit")
+    assert of_view.row(0) == ("asset", "VARCHAR", None)
+    assert of_view.row(5) == ("r", "DOUBLE", "-1..1")
+    assert {f"mart.{table}" for _, table, _ in labels[len(of_tables) :]} == {view.name for view in views()}
     assert found["description"].str.len_chars().min() > 3
 
 

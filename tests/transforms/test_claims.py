@@ -378,8 +378,8 @@ def restrict(con: duckdb.DuckDBPyConnection, source: Path, day: date) -> None:
         limits = " AND ".join(f"{column} <= DATE '{day}'" for column in dated) or "true"
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         con.execute(f"CREATE TABLE {schema}.{table} AS FROM published.{schema}.{table} WHERE {limits}")
-    view, _, query = next(one for one in views() if one[0] == "mart.indicators_wide")
-    con.execute(f"CREATE VIEW {view} AS {query}")
+    view = next(one for one in views() if one.name == "mart.indicators_wide")
+    con.execute(f"CREATE VIEW {view.name} AS {view.query}")
 
 
 def test_nothing_after_the_day_is_used(sample_data: Path, stored: pl.DataFrame) -> None:

@@ -289,7 +289,7 @@ def test_every_view_can_be_queried_and_says_what_it_is(full: Store) -> None:
         ).fetchall()
     )
     assert "mart.indicators_wide" in found
-    assert set(found) == {view for view, _, _ in views()}
+    assert set(found) == {view.name for view in views()}
     for view, comment in found.items():
         assert comment
         assert full.con.execute(f"SELECT count(*) FROM {view}").fetchall() == [(0,)]

@@ -1,4 +1,8 @@
 -- One row per source of an asset: its newest bar, how far it lags its own calendar, its last load, and what was refused
+-- last_load: How the newest load of it ended: loaded, refused or failed
+-- last_load_at: Instant at which that load began [UTC]
+-- last_error: Why it was refused or failed; null where it was loaded
+-- quarantined: Rows of it that were ever refused, see ops.quarantine [rows]
 WITH loads AS (
     SELECT source, item, interval, status, started_at, error
     FROM ops.loads

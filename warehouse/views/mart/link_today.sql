@@ -1,4 +1,7 @@
 -- One row per pair, convention and window at its newest session with a correlation, if that is of the last 10 days: the link, its verdict and its regime
+-- regime: linked or unlinked, session closes only
+-- regime_since: First session of that regime
+-- regime_sessions: Sessions of it so far [sessions]
 SELECT
     c.asset,
     c.benchmark,

@@ -1,4 +1,7 @@
 -- One row per pair and session: what the page said at the end of that session, out of rows up to it; take the last row up to a date
+-- headline: The page's headline in words
+-- regime: linked or unlinked
+-- regime_since: First session of that regime
 WITH main AS (  -- the window of the signals: 60 sessions, or the one that comes nearest to it
     SELECT min_by(window_sessions, abs(window_sessions - 60)) AS window_sessions FROM mart.regime_summary
 )

@@ -1,4 +1,11 @@
 -- One row per source, item, figure and day on which we learned that stored rows had changed: how many, and by how much
+-- known_on: Day on which the change was learned, UTC
+-- figures: Changed values [figures]
+-- withdrawn: Of these, taken back without a new value [figures]
+-- first_about_at: Earliest instant that a changed value is about [UTC]
+-- last_about_at: Latest instant that a changed value is about [UTC]
+-- largest_change: Largest change, without its sign [of the figure]
+-- largest_relative_change: Largest change as a part of the old value, without its sign [ratio]
 SELECT
     known_at::DATE AS known_on,
     table_name,

@@ -1,4 +1,10 @@
 -- One row per pair, convention, window and stretch of sessions with the same verdict; until is null while it lasts
+-- verdict: What the interval says against the threshold
+-- since: First session of the stretch
+-- until: Last session of the stretch; null while it lasts
+-- sessions: Sessions in the stretch so far [sessions]
+-- lowest_r: Lowest correlation of the stretch [-1..1]
+-- highest_r: Highest correlation of the stretch [-1..1]
 WITH marked AS (
     SELECT
         *,
