@@ -34,7 +34,8 @@ FAILURES = (
     InvalidTableError,
     OSError,
 )
-INSTANT = "2025-10-08T21:00Z"
+INSTANT, DAY = "2025-10-08T21:00Z", "2025-10-08"
+UNIVERSE = Path("universe.toml")
 WIDTH = 110  # of what is not written to a terminal
 
 
@@ -50,17 +51,26 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"comove: {message}; see --help\n")
 
 
-def parser(program: str, description: str) -> Parser:
-    """A parser with the flags that every command has."""
+def parser(program: str, description: str, universe: Path | None = UNIVERSE) -> Parser:
+    """A parser with the flags that every command has; without a universe, the data folder names its own."""
     made = Parser(f"python -m {program}", description=description)
+    whose = universe or "the one that the data folder was last made with"
     made.add_argument(
-        "--universe", type=Path, default=Path("universe.toml"), help="what is watched (a TOML file)"
+        "--universe",
+        type=Path,
+        default=universe,
+        help=f"TOML file that says what is watched (default: {whose})",
     )
     made.add_argument(
-        "--data", type=Path, default=default(), help="folder of landing zone, warehouse and publication"
+        "--data",
+        type=Path,
+        default=default(),
+        help="folder of landing zone, warehouse and publication (default: COMOVE_DATA, or else data)",
     )
     made.add_argument("--warehouse", help="ducklake:... in place of the folder's own file")
-    made.add_argument("--wait", type=float, default=0.0, help="seconds to wait for another run on the folder")
+    made.add_argument(
+        "--wait", type=float, default=0.0, help="seconds to wait for another run on the folder (default: 0)"
+    )
     return made
 
 
@@ -80,7 +90,7 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f'"{text}" is no ISO date; write 2025-10-08') from error
+        raise argparse.ArgumentTypeError(f'"{text}" is no ISO date; write {DAY}') from error
 
 
 def exit_code(action: Callable[[], int]) -> int:

@@ -19,6 +19,7 @@ from flows.resume import Known, is_restated, known, resume
 from flows.runners import Runner, ignore
 from flows.sources import Answer, Request, SourceError, fetch
 from flows.unchanged import answer_hashes, unchanged
+from flows.universe import Universe
 from schemas import Table
 from schemas.table import name
 from warehouse.store import Store
@@ -123,32 +124,38 @@ def after(first: Outcome, whole: Outcome) -> Outcome:
 
 def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
     """Land the attempts and stop, if the study's own pair has no answer at all."""
-    study = job.universe.study
-    pair = {
-        (source.source, source.symbol, source.interval)
-        for one in (study.target, study.benchmark)
-        for source in job.universe.assets_by_id[one].sources
-    }
-    of_pair = [
-        one for one in outcomes if (one.request.source, one.request.item, one.request.interval) in pair
-    ]
-    is_other = bool(outcomes) and not of_pair and job.only != KINDS
-    if not is_other and all(outcome.error for outcome in of_pair):
+    study, asked = job.universe.study, of_pair(job.universe, outcomes)
+    is_other = bool(outcomes) and not asked and job.only != KINDS
+    if not is_other and all(outcome.error for outcome in asked):
         land_attempts(outcomes, job.zone, job.run_id)
         raise NothingUsableError(
             f"no source of {study.target} and {study.benchmark} gave anything, nothing was changed: "
-            f"{why(outcomes, of_pair)}"
+            f"{why(outcomes, asked)}"
         )
 
 
-def why(outcomes: list[Outcome], of_pair: list[Outcome]) -> str:
+def of_pair(universe: Universe, outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes of the sources of the study's own pair."""
+    sources = {
+        (source.source, source.symbol, source.interval)
+        for one in (universe.study.target, universe.study.benchmark)
+        for source in universe.assets_by_id[one].sources
+    }
+    return [
+        outcome
+        for outcome in outcomes
+        if (outcome.request.source, outcome.request.item, outcome.request.interval) in sources
+    ]
+
+
+def why(outcomes: list[Outcome], pair: list[Outcome]) -> str:
     """The reasons of the pair's sources, or one question where no provider at all could be reached."""
     live = [outcome for outcome in outcomes if outcome.request.is_live]
     if live and all(outcome.error and outcome.error.is_unreachable for outcome in live):
         return (
             f"none of {len({o.request.source for o in live})} providers can be reached; is there a network?"
         )
-    return "; ".join(dict.fromkeys(str(outcome.error) for outcome in of_pair))
+    return "; ".join(dict.fromkeys(str(outcome.error) for outcome in pair))
 
 
 def attempt(request: Request, zone: Path) -> Outcome:

@@ -28,6 +28,7 @@ class Job:
         universe_path: Where the universe was read from, for a later rebuild.
         wait: Seconds to wait for another run on the same folder.
         only: Kinds of sources to ask; the others keep what is stored.
+        takes_over: Whether it may publish over what another universe made.
         lake: Where the warehouse is, if not in a file of the data folder.
         newest: The id of the newest run that has landed anything, behind which this one's id sorts.
     """
@@ -41,6 +42,7 @@ class Job:
     universe_path: Path | None = None
     wait: float = 0.0
     only: tuple[str, ...] = KINDS
+    takes_over: bool = False
     lake: Lake | None = None
     newest: str = ""
 

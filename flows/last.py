@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from flows.job import Job
+from flows.start import UniverseError
 from warehouse.place import StoreError
 from warehouse.publish import POINTER
 
@@ -36,3 +38,27 @@ def last(data: Path) -> Last:
         raise StoreError(
             f"{pointer}: does not say which universe was used; name it with --universe"
         ) from error
+
+
+def refuse_another(job: Job) -> None:
+    """Refuse a run onto what another universe published: its rows would stay, its publication would not.
+
+    An edited file is the same universe, and so is one that was moved: its content is the same, or the file
+    that it was is gone.
+
+    Raises:
+        UniverseError: if the folder is that of another, and the job does not take it over.
+    """
+    if job.as_of or job.takes_over or not job.universe_path:
+        return
+    try:
+        before = last(job.data)
+    except StoreError:  # nothing was published, or by nobody knows whom
+        return
+    is_edited = before.universe.resolve() == job.universe_path.resolve()
+    is_moved = before.fingerprint == job.universe.fingerprint or not before.universe.exists()
+    if not is_edited and not is_moved:
+        raise UniverseError(
+            f"{job.universe_path}: {job.data} holds what {before.universe} made; give this universe a folder "
+            "of its own with --data, or publish over the other with --take-over"
+        )

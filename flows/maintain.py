@@ -115,10 +115,9 @@ def maintained(data: Path, backup_to: str | None, now: datetime, where: Lake | N
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one task of upkeep; 0 if it was done, 1 if not, 2 for a bad universe or flag, 3 if locked out."""
-    made = parser("flows.maintain", "Upkeep of a data folder.")
+    made = parser("flows.maintain", "Upkeep of a data folder.", universe=None)
     made.add_argument("task", choices=TASKS)
     made.add_argument("--place", help="for backup and restore: a folder, or a URI such as s3://bucket/path")
-    made.set_defaults(universe=None)
     flags = made.parse_args(arguments)
     if flags.task in ("backup", "restore") and not flags.place:
         made.error(f"{flags.task} needs --place")

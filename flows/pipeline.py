@@ -8,6 +8,7 @@ from flows import spool
 from flows.build import build
 from flows.fetching import fetched
 from flows.job import Job
+from flows.last import refuse_another
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer
 from flows.runners import Runner
@@ -50,9 +51,11 @@ def run(job: Job, runner: Runner) -> Run:
     Raises:
         NothingUsableError: if no source of the study's pair answered; the attempts are landed, the warehouse
             and the publication are untouched.
+        UniverseError: if the folder is that of another universe.
         LockedError: if another run is writing to the folder and does not end in time.
     """
     with one_writer(job.data, job.wait) as waited, spool.kept(job.zone):
+        refuse_another(job)
         return run_alone(job.after(waited), runner)
 
 

@@ -99,9 +99,8 @@ def later_revisions(asked: Job) -> list[tuple[object, ...]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Replay; the exit codes are those of `flows.refresh`."""
-    made = parser("flows.replay", "Build what was known at an instant, beside the live copy.")
+    made = parser("flows.replay", "Build what was known at an instant, beside the live copy.", universe=None)
     made.add_argument("as_of", type=instant, nargs="?", help=f"an instant, e.g. {INSTANT}")
-    made.set_defaults(universe=None)
     flags = made.parse_args(arguments)
     if not flags.as_of:
         made.error(f"as of when? name an instant: make replay AS_OF={INSTANT}")

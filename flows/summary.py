@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.fetching import NothingUsableError, of_pair
 from warehouse.reader import connect
 
 if TYPE_CHECKING:
@@ -35,9 +36,25 @@ def show(run: "Run", page: Console) -> None:
         claims = con.execute(CLAIMS).fetchall()
     for table in (source_table(run), row_table(run), link_table(link, run), claim_table(claims)):
         title, table.title = table.title, None
-        page.print(Text(str(title), "bold"), table, Text(), sep="\n")
+        page.print(Text(str(title), "bold"), table if table.row_count else "none", Text(), sep="\n")
     for line in closing_lines(run):
         page.print(Text(line), soft_wrap=True)
+
+
+def refuse_unusable(run: "Run") -> None:
+    """Say so where a run found no correlation at all.
+
+    Raises:
+        NothingUsableError: with the reason: sources of the study's pair that failed, or too few sessions.
+    """
+    with closing(connect(run.job.home)) as con:
+        if con.execute("SELECT count(r) FROM mart.correlations").fetchall()[0][0]:
+            return
+    study = run.job.universe.study
+    reasons = [str(outcome.error) for outcome in of_pair(run.job.universe, run.outcomes) if outcome.error]
+    few = f"{study.target} and {study.benchmark} have fewer than {min(study.windows)} returns in common"
+    why = f"{'; '.join(reasons)}; mend it and run again" if reasons else few
+    raise NothingUsableError(f"{run.job.home}: what was published has not one correlation: {why}")
 
 
 def link_table(rows: list[tuple[Any, ...]], run: "Run") -> Table:

@@ -38,14 +38,16 @@ def published(data: Path) -> Path:
         FileNotFoundError: if nothing was published there yet.
     """
     path = data / "published" / DATABASE
+    if not data.is_dir():
+        raise FileNotFoundError(missing(data))
     if not path.exists():
-        raise FileNotFoundError(f"{path}: nothing is published there; run `make demo` or `make live` first")
+        raise FileNotFoundError(f"{path}: nothing is published there; run `make demo DATA={data}` first")
     return path
 
 
 def missing(data: Path) -> str:
     """That there is no such folder."""
-    return f"{data}: there is no such folder; name another with --data"
+    return f"{data}: there is no such folder; name another, or make it with `make demo DATA={data}`"
 
 
 def unwritable(data: Path, why: str | None) -> str:

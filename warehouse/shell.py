@@ -31,6 +31,7 @@ Statements end with ; and there is
   .describe NAME  the columns of one, with their meaning
   .help           this
   .quit           leave; so does Ctrl-D
+mart.assets has the names of the assets, mart.dictionary the meaning of every column.
 For instance: SELECT asset, benchmark, r, lo95, hi95, verdict FROM mart.link_today ORDER BY r DESC LIMIT 5;
 """
 DOTS = (".tables", ".describe", ".help", ".quit")
@@ -150,7 +151,9 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     made = argparse.ArgumentParser("python -m warehouse.shell", description="SQL on what was published.")
-    made.add_argument("--data", type=Path, default=default())
+    made.add_argument(
+        "--data", type=Path, default=default(), help="the data folder (default: COMOVE_DATA, or else data)"
+    )
     made.add_argument("-c", "--command", help="one query, answered and done")
     made.add_argument("--csv", type=Path, help="write the answer to -c as CSV that is safe in a spreadsheet")
     return made

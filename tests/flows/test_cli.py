@@ -249,6 +249,46 @@ def test_files_that_cannot_be_used_are_named_and_the_rest_is_published(command: 
     assert "raw.bars  " in said.out
 
 
+def test_a_run_without_one_correlation_says_why(command: Command, home: Path) -> None:
+    replaced(home / "universe.toml", 'symbol = "^RUT"', 'symbol = "^RUTX"')
+    replaced(home / "universe.toml", 'symbol = "SPY"', 'symbol = "SPYX"')
+    said = command()
+    assert said.code == 1
+    assert re.fullmatch(
+        r"comove: .*has not one correlation: .*\^RUTX.* mean \"\^RUT\".*run again\n", said.err
+    )
+    assert "correlation of log returns (strong: 95 % interval above 0.5)\nnone\n" in said.out
+    assert (home / "data" / "report" / "index.html").exists()
+
+
+def test_a_run_of_too_few_sessions_says_so(command: Command, home: Path) -> None:
+    for name in ("rut.csv", "spy.csv"):
+        pl.read_csv(home / name).tail(15).write_csv(home / name)
+    said = command()
+    assert said.code == 1
+    assert said.err.endswith("not one correlation: ETH and RUT have fewer than 20 returns in common\n")
+
+
+def test_another_universe_does_not_publish_over_the_first(command: Command, folder: Path) -> None:
+    published = folder / "data" / "published" / "latest.json"
+    before = published.read_bytes()
+    other = folder / "other.toml"
+    other.write_text((folder / "universe.toml").read_text() + "# moved, which is no change\n")
+    assert command(at=folder, universe="other.toml").code == 0
+    moved = last(folder / "data")
+    assert moved.universe == other.absolute()
+    replaced(folder / "universe.toml", "threshold = 0.5", "threshold = 0.4")
+    words = ["universe.toml", "holds what", "other.toml made", "--data", "--take-over"]
+    now = published.read_bytes()
+    assert_one_line(command(at=folder), 2, *words)
+    assert_one_line(command("--runner", "prefect", at=folder), 2, *words)
+    assert published.read_bytes() == now != before
+    assert command("--take-over", at=folder).code == 0
+    assert last(folder / "data").universe == (folder / "universe.toml").absolute()
+    replaced(folder / "universe.toml", "threshold = 0.4", "threshold = 0.3")  # edited in its place
+    assert command(at=folder).code == 0
+
+
 def test_without_the_pair_nothing_is_published(command: Command, home: Path) -> None:
     for name in ("rut.csv", "eth_1h.parquet", "eth_1d.parquet"):
         (home / name).write_bytes(b"")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -40,9 +41,10 @@ Rows = list[tuple[object, ...]]
 
 
 def go(folder: Path, now: datetime = NOW, **changes: object) -> Run:
-    """One run of the universe in a folder into its data folder."""
+    """One run of the universe in a folder into its data folder, which may be the copy of another's."""
     path = folder / "universe.toml"
-    return run(Job(universe.load(path), folder / "data", now=now, universe_path=path, **changes), Plain())
+    asked = Job(universe.load(path), folder / "data", now=now, universe_path=path, takes_over=True)
+    return run(replace(asked, **changes), Plain())
 
 
 def query(folder: Path, sql: str, *values: object, home: str = "data") -> Rows:

@@ -14,8 +14,7 @@ from flows.start import refuse_unwritable, refuse_wrong_paths
 ROOT = Path(__file__).parents[2]
 SLOW = {"prefect", "polars", "duckdb", "pandera", "pydantic", "numpy", "pyarrow", "rich", "altair"}
 AS_OF = "2025-10-08T21:00Z"
-NO_FOLDER = "none: there is no such folder; name another with --data"
-UNPUBLISHED = "nothing is published there; run `make demo` or `make live` first"
+NO_FOLDER = "none: there is no such folder; name another, or make it with `make demo DATA=none`"
 
 
 @pytest.mark.parametrize(
@@ -28,8 +27,8 @@ UNPUBLISHED = "nothing is published there; run `make demo` or `make live` first"
         (f"flows.replay {AS_OF} --data=none", 1, NO_FOLDER),
         (f"flows.replay {AS_OF} --data . --universe none.toml", 2, "none.toml: cannot be read"),
         *((f"flows.maintain {task} --data none", 1, NO_FOLDER) for task in ("rebuild", "verify", "compact")),
-        ("warehouse.shell --data none", 1, UNPUBLISHED),
-        ("report.page --data none", 1, UNPUBLISHED),
+        ("warehouse.shell --data none", 1, NO_FOLDER),
+        ("report.page --data none", 1, NO_FOLDER),
     ],
 )
 def test_a_wrong_path_is_told_at_once(command: str, code: int, words: str, tmp_path: Path) -> None:

@@ -124,6 +124,6 @@ def test_variables_of_the_program_are_not_tables(reader: duckdb.DuckDBPyConnecti
 
 
 def test_a_folder_without_a_publication_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing is published there; run `make demo`"):
+    with pytest.raises(FileNotFoundError, match="nothing is published there; run `make demo DATA="):
         connect(tmp_path)
     assert list(tmp_path.iterdir()) == []
