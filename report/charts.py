@@ -5,15 +5,20 @@ light, dark and print. Data are named here and handed over beside the specificat
 arguments alone and is made once for them: read it, do not change it.
 """
 
+import math
 from functools import cache
 
 import altair as alt
+import polars as pl
 
-from report.marks import DAY, Spec, days, end_label, line, of_asset, rule, spec
+from report.marks import DAY, Spec, days, end_label, line, log_ticks, of_asset, rule, spec
 
 TALL, MEDIUM, LOW = 320, 220, 150
 CORRELATION = alt.Scale(domain=[-1, 1])
 INTERVAL = alt.Tooltip("range:N", title="95% interval")
+ABOVE, BELOW = -12, 18  # where a line's label goes, in pixels from its end
+CLOSE = 0.1  # of a chart's height: ends of lines whose labels would touch
+TILE = 76  # pixels that an interval takes in a tile
 TICKS = [-1, -0.5, 0, 0.5, 1]
 
 
@@ -80,20 +85,30 @@ def conventions(threshold: float, close: str, day: str) -> Spec:
 
 
 @cache
-def overlay(target: str, benchmark: str) -> Spec:
+def overlay(target: str, benchmark: str, ticks: tuple[float, ...], rises: tuple[int, int]) -> Spec:
     """Growth of 100 in both, on a logarithmic scale."""
-    scale = alt.Scale(type="log", nice=True)
-    ticks = alt.Axis(values=[25, 50, 100, 200, 500, 1000, 2000, 5000, 10000], format=",")
+    scale, axis = alt.Scale(type="log", nice=False), alt.Axis(values=ticks, format=",")
     made = []
-    for field, name, color in (
-        ("target", target, "var(--target)"),
-        ("benchmark", benchmark, "var(--benchmark)"),
+    for field, name, color, rise in (
+        ("target", target, "var(--target)", rises[0]),
+        ("benchmark", benchmark, "var(--benchmark)", rises[1]),
     ):
-        drawn = line("rows", field, color)
-        made.append(drawn.encode(y=alt.Y(f"{field}:Q", scale=scale, title=None, axis=ticks)))
-        made.append(end_label("rows", field, name, color, -12))
+        made.append(
+            line("rows", field, color).encode(y=alt.Y(f"{field}:Q", scale=scale, title=None, axis=axis))
+        )
+        made.append(end_label("rows", field, name, color, rise))
     tips = {"target": target, "benchmark": benchmark}
     return spec(alt.layer(*made), TALL, tips)
+
+
+def layout(rows: pl.DataFrame) -> tuple[tuple[float, ...], tuple[int, int]]:
+    """What `overlay` needs of its rows: ticks between their ends, and labels that do not touch."""
+    target, benchmark = rows.sort("session").select("target", "benchmark").row(-1)
+    values = [*rows["target"], *rows["benchmark"]]
+    low, high = min(values), max(values)
+    is_close = abs(math.log(target / benchmark)) < CLOSE * math.log(high / low)
+    below = (ABOVE, BELOW) if target >= benchmark else (BELOW, ABOVE)
+    return log_ticks(low, high), below if is_close else (ABOVE, ABOVE)
 
 
 @cache
@@ -168,8 +183,11 @@ def all_pairs(rows: int) -> Spec:
     tips = [*told, alt.Tooltip("said:N", title="r"), INTERVAL]
     base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y)
     tile = base.mark_rect(stroke="var(--paper)", strokeWidth=2)
-    text = base.mark_text(fontSize=12, color="var(--ink)").encode(text="said:N")
+    figure = base.mark_text(fontSize=12, color="var(--ink)", dy=-6).encode(text="said:N")
+    is_wide = f"width > {TILE} * domain('x').length"
+    between = alt.condition(is_wide, "range:N", alt.value(""))
+    text = figure + base.mark_text(fontSize=10, color="var(--ink)", dy=8).encode(text=between)
     return spec(
         tile.encode(color=alt.Color("r:Q", scale=classes, legend=None), tooltip=tips) + text,
-        max(80, 30 * rows + 30),
+        max(80, 38 * rows + 30),
     )

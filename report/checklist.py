@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from report.words import Row, number
+from report.figures import Row, number
 
 MARKS = {True: "met", False: "not met", None: "unknown"}
 

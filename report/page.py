@@ -24,7 +24,7 @@ from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from report import queries, words
+from report import figures, queries, words
 from report.checklist import checklist
 from report.current import HEAD, PAGE, mark
 from report.panel import Figure, Pair, columns
@@ -192,9 +192,10 @@ def template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "day": words.day,
-        "number": words.number,
-        "interval": words.interval,
+        "day": figures.day,
+        "short_day": figures.short_day,
+        "number": figures.number,
+        "interval": figures.interval,
         "curly": lambda text: str(text).replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"),
         "unbroken": lambda text: (
             str(text).replace(" ", "\N{NO-BREAK SPACE}") if len(text) < UNBROKEN else text
@@ -203,7 +204,7 @@ def template() -> Template:
         "cells": lambda rows: rows.rows(),
         "moment": lambda text: f"{datetime.fromisoformat(text):%d %B %Y, %H:%M} UTC".lstrip("0"),
     }
-    environment.globals |= {"words": words}
+    environment.globals |= {"words": words, "claim_figures": figures.claim_figures}
     return environment.get_template("template.html")
 
 
@@ -212,7 +213,7 @@ def cell(value: Any) -> str:
     if value is None:
         return "\N{EN DASH}"
     if isinstance(value, float):
-        return words.number(value, ".3g" if abs(value) < 1 else ",.2f")
+        return figures.number(value, ".3g" if abs(value) < 1 else ",.2f")
     return str(value)
 
 

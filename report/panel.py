@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from report import words
+from report.figures import interval, number
 from report.marks import Spec
 from report.queries import Answer
 
@@ -113,6 +114,6 @@ def columns(rows: pl.DataFrame) -> dict[str, Any]:
 
 def with_words(rows: pl.DataFrame) -> pl.DataFrame:
     """The correlation and its interval as text too: a figure that is read is rounded once."""
-    said = [words.number(r) for r in rows["r"]]
-    told = [words.interval(row) for row in rows.iter_rows(named=True)]
+    said = [number(r) for r in rows["r"]]
+    told = [interval(row) for row in rows.iter_rows(named=True)]
     return rows.with_columns(said=pl.Series(said, dtype=pl.String), range=pl.Series(told, dtype=pl.String))

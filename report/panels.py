@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from report import charts, queries, words
+from report.figures import day
 from report.panel import SINCE, Figure, Pair, Panel, with_words
 from report.queries import Answer, Connection, ask
 
@@ -54,7 +55,10 @@ def link(pair: Pair, ask: Ask) -> Panel:
     known = answer.rows.drop_nulls("r")
     title = words.stretches(regimes.rows, SINCE) if pair.is_same_instant else "The link by UTC days"
     said = f"Rolling correlation over {pair.window} sessions since {SINCE.year}. {title}."
-    data = {"rows": answer.rows.drop("verdict"), "regimes": regimes.rows.drop("sessions")}
+    shown = answer.rows.filter(pl.col("r").is_not_null().cum_sum() > 0).drop(
+        "verdict"
+    )  # from the first that is known
+    data = {"rows": shown, "regimes": regimes.rows.drop("sessions")}
     counts = dict(known.group_by("verdict").len().iter_rows())
     return Panel(
         "link",
@@ -92,12 +96,13 @@ def conventions(pair: Pair, ask: Ask) -> Panel:
         "",
         f"Correlation over {pair.window} sessions by two clocks, the last {answer.rows.height} sessions.",
         charts.conventions(pair.threshold, *pair.clocks.values()),
-        {"rows": answer.rows.sort("session")},
+        {"rows": answer.rows.sort("session").select("session", *pair.clocks)},
     )
+    apart = words.apart(answer.rows) if answer.rows.height else ""
     return Panel(
         "conventions",
         words.two_clocks(answer.rows, pair.clocks) if answer.rows.height else "Two clocks",
-        "Crypto priced at the instant of the exchange's close, against the daily candle that "
+        f"{apart}Crypto priced at the instant of the exchange's close, against the daily candle that "
         "most charts use, which ends at midnight UTC.",
         [answer],
         [figure] if answer.rows.height else [],
@@ -110,15 +115,17 @@ def overlay(pair: Pair, ask: Ask) -> Panel:
     answer = ask(queries.OVERLAY)
     rows = answer.rows
     title = words.growth(rows, *pair.both) if rows.height else "Growth of 100"
-    first = f" since {words.day(rows.sort('session')['session'][0])}" if rows.height else ""
-    figure = Figure("", f"{title}{first}. Logarithmic scale.", charts.overlay(*pair.both), {"rows": rows})
+    first = f" since {day(rows.sort('session')['session'][0])}" if rows.height else ""
+    said = f"{title}{first}. Logarithmic scale."
     return Panel(
         "overlay",
         title,
         f"Total return{first}, on a logarithmic scale: equal distances are equal percentages. Two lines that "
         "rise together are no correlation; that is measured on daily returns above.",
         [answer],
-        [figure] if rows.height else [],
+        [Figure("", said, charts.overlay(*pair.both, *charts.layout(rows)), {"rows": rows})]
+        if rows.height
+        else [],
         is_wide=True,
     )
 
@@ -191,5 +198,8 @@ def all_pairs(pair: Pair, ask: Ask) -> Panel:
     tall = rows["benchmark"].n_unique()
     data = {"rows": with_words(rows)}
     figure = Figure("", f"{title}. Tiles of {rows.height} pairs.", charts.all_pairs(tall), data)
-    note = f"Correlation over {pair.window} sessions at each pair's newest session."
+    note = (
+        f"Correlation over {pair.window} sessions at each pair's newest session; below it, where there is "
+        "room, its 95% interval."
+    )
     return Panel("all-pairs", title, note, [answer], [figure] if rows.height else [])

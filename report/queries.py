@@ -65,7 +65,11 @@ ORDER BY window_sessions, session
 CONVENTIONS = f"""
 SELECT session,
   max(r) FILTER (convention = 'session_close') AS session_close,
-  max(r) FILTER (convention = 'utc_day') AS utc_day
+  max(r) FILTER (convention = 'utc_day') AS utc_day,
+  max(lo95) FILTER (convention = 'session_close') AS session_close_lo95,
+  max(hi95) FILTER (convention = 'session_close') AS session_close_hi95,
+  max(lo95) FILTER (convention = 'utc_day') AS utc_day_lo95,
+  max(hi95) FILTER (convention = 'utc_day') AS utc_day_hi95
 FROM mart.correlations
 WHERE {PAIR} AND window_sessions = $window
 GROUP BY session

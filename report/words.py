@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 import polars as pl
 
-Row = Mapping[str, Any]
-UNKNOWN = "not known"
+from report.figures import Row, day, interval, number, share
+
 ENTER, LEAVE = 0.05, 0.10  # what mart.regimes adds to and takes from the threshold
 NEUTRAL = 0.25  # standard deviations; less is not told as looser or tighter
 VERDICTS = {
@@ -28,31 +27,6 @@ CITIES = {  # of the exchanges whose calendar a study may follow; another is tol
     "XTSE": "Toronto", "BVMF": "Sao Paulo", "XTKS": "Tokyo", "XHKG": "Hong Kong", "XSHG": "Shanghai",
     "XKRX": "Seoul", "XBOM": "Mumbai", "XSES": "Singapore", "XASX": "Sydney",
 }  # fmt: skip
-
-
-def day(value: date | None) -> str:
-    """A date as people write it."""
-    return f"{value.day} {value:%B %Y}" if value else UNKNOWN
-
-
-def short_day(value: date) -> str:
-    """A date as a column's heading."""
-    return f"{value.day} {value:%b %Y}"
-
-
-def number(value: float | None, form: str = ".2f") -> str:
-    """A figure with a real minus sign; no "-0.00"."""
-    if value is None:
-        return UNKNOWN
-    text = f"{value:{form}}"
-    if not any(digit in text for digit in "123456789"):
-        text = text.removeprefix("-")
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def interval(row: Row) -> str:
-    """A 95 % interval."""
-    return f"[{number(row['lo95'])}, {number(row['hi95'])}]"
 
 
 def titled(name: str, kind: str) -> str:
@@ -86,7 +60,7 @@ def regime(row: Row, threshold: float) -> tuple[str, str]:
     )
     return (
         f"Regime: {row['regime']} since {day(row['regime_since'])}",
-        f"Slow on purpose: it turns after five sessions at {turn}",
+        f"It follows the correlation, not its interval, and slowly: it turns after five sessions at {turn}",
     )
 
 
@@ -98,10 +72,20 @@ def clocks(calendar: str) -> dict[str, str]:
 def two_clocks(rows: pl.DataFrame, names: Mapping[str, str]) -> str:
     """How much the hour of the price matters."""
     newest = rows.sort("session").row(-1, named=True)
-    gap = (rows["session_close"] - rows["utc_day"]).abs().max()
+    told = {clock: f"{number(newest[clock])} {interval(newest, of=f'{clock}_')}" for clock in names}
     return (
-        f"The clock matters: {number(newest['session_close'])} at the {names['session_close']}, "
-        f"{number(newest['utc_day'])} at {names['utc_day']}, and up to {number(float(str(gap)))} apart"
+        f"The clock matters: {told['session_close']} at the {names['session_close']}, {told['utc_day']} at "
+        f"{names['utc_day']}"
+    )
+
+
+def apart(rows: pl.DataFrame) -> str:
+    """Of which session the two clocks are told, and how far they have been apart."""
+    gap = (rows["session_close"] - rows["utc_day"]).abs().max()
+    first, newest = rows.sort("session")["session"].gather([0, -1])
+    return (
+        f"Both on {day(newest)}, the newest session that both clocks have; since {day(first)} they were up "
+        f"to {number(float(str(gap)))} apart. "
     )
 
 
@@ -169,12 +153,13 @@ def lead_lag(rows: pl.DataFrame) -> str:
     row = shifted.row(-1, named=True)
     if row["band95"] is None:
         return "There are too few sessions to say whether one of the two leads"
+    lag = number(row["lag_sessions"], "+d")
     if row["size"] <= row["band95"]:
         return (
-            f"Neither leads: away from lag 0 the strongest is {number(row['r'])}, inside the "
-            f"\N{PLUS-MINUS SIGN}{number(row['band95'])} that chance reaches"
+            f"Neither leads: away from lag 0 the strongest is {number(row['r'])} at {lag} sessions, inside "
+            f"the \N{PLUS-MINUS SIGN}{number(row['band95'])} that chance reaches"
         )
-    return f"One lag stands out: {number(row['r'])} at {row['lag_sessions']:+d} sessions"
+    return f"One lag stands out: {number(row['r'])} at {lag} sessions"
 
 
 def conditions(row: Row | None) -> str:
@@ -189,7 +174,8 @@ def conditions(row: Row | None) -> str:
 def strongest(rows: pl.DataFrame) -> str:
     """The pair with the largest correlation."""
     row = rows.with_columns(size=pl.col("r").abs()).sort("size").row(-1, named=True)
-    return f"Of all pairs, {row['asset']} and {row['benchmark']} stand closest: {number(row['r'])}"
+    both = f"{row['asset']} and {row['benchmark']}"
+    return f"Of all pairs, {both} stand closest: {number(row['r'])} {interval(row)}"
 
 
 def standing(row: Row) -> str:
@@ -227,16 +213,8 @@ def sure(verdicts: Mapping[str, int], threshold: float) -> str:
     strong, weak, open_ = (share(verdicts.get(v, 0), total) for v in ("strong", "weak", "undetermined"))
     return (
         f"The whole interval lay above {threshold:g} on {strong} of the sessions, below it on {weak}, and on "
-        f"both sides of it, undecided, on {open_}. "
+        f"both sides of it, undetermined, on {open_}. "
     )
-
-
-def share(part: int, whole: int) -> str:
-    """A part of some sessions, in percent with one decimal; some are never told as none, nor most as all."""
-    if part in {0, whole}:
-        return "all" if part else "none"
-    percent = f"{part / whole:.1%}"
-    return {"0.0%": "under 0.1%", "100.0%": "over 99.9%"}.get(percent, percent)
 
 
 def claims(rows: list[Row]) -> str:

@@ -97,7 +97,7 @@ def test_a_chart_brings_its_rows_and_colours(con: Any) -> None:
     assert "v6" in spec["$schema"]
     stored = con.execute(
         "SELECT session, r FROM mart.correlations WHERE asset = 'ETH' AND benchmark = 'RUT' "
-        "AND convention = 'session_close' AND window_sessions = 20 ORDER BY session"
+        "AND convention = 'session_close' AND window_sessions = 20 AND r IS NOT NULL ORDER BY session"
     ).fetchall()
     assert [row["session"] for row in spec["datasets"]["rows"]] == [str(session) for session, _ in stored]
     last = spec["datasets"]["rows"][-1]["r"]
