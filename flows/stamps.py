@@ -128,18 +128,15 @@ def stamp_actions(batch: Batch, request: Request) -> None:
 
 
 def stamp_constituents(batch: Batch, request: Request) -> None:
-    """Members of the request's index on a date; a fund's cash, futures and escrow lines have no ticker."""
+    """Members of the request's index on a date; a line without a ticker, such as escrow, is no member."""
     about = "as_of_on" if "as_of_on" in batch.rows.columns else "as_of"
     batch.refuse(pl.col("symbol").is_null(), "has_symbol", "symbol")
-    batch.rows = (
-        batch.rows.with_columns(
-            index_id=pl.lit(request.item),
-            symbol=pl.col("symbol").cast(pl.String).str.strip_chars().replace(CLASS_SHARES),
-            as_of_on=to_date(batch.rows, about),
-        )
-        .filter(pl.col("symbol").str.contains("^[A-Z][A-Z.-]{0,9}$"))
-        .with_columns(first_at=end_of_day(pl.col("as_of_on")))
-    )
+    batch.rows = batch.rows.with_columns(
+        index_id=pl.lit(request.item),
+        symbol=pl.col("symbol").cast(pl.String).str.strip_chars().replace(CLASS_SHARES),
+        as_of_on=to_date(batch.rows, about),
+    ).with_columns(first_at=end_of_day(pl.col("as_of_on")))
+    batch.refuse(~pl.col("symbol").str.contains("^[A-Z][A-Z.-]{0,9}$"), "is_ticker", "symbol")
     to_numbers(batch, FIGURES[raw.Constituents])
     batch.refuse(pl.col("weight_pct").is_null(), "has_weight", "weight_pct")
     batch.refuse(pl.col("as_of_on").is_null(), "readable_time", about)

@@ -27,6 +27,11 @@ SELECT as_of_session, claim, verdict, explanation FROM mart.claims
 QUALIFY as_of_session = max(as_of_session) OVER ()
 """
 
+STALE = """
+SELECT asset, source, symbol, last_session, expected_session
+FROM mart.data_freshness WHERE is_stale AND last_session IS NOT NULL
+"""
+
 
 def show(run: "Run", page: Console) -> None:
     """Print the sources, the rows, the link today, the claims, and where the files are."""
@@ -34,11 +39,18 @@ def show(run: "Run", page: Console) -> None:
     with closing(connect(run.job.home)) as con:
         link = con.execute(LINK, [study.target, study.benchmark]).fetchall()
         claims = con.execute(CLAIMS).fetchall()
+        stale = con.execute(STALE).fetchall()
     for table in (source_table(run), row_table(run), link_table(link, run), claim_table(claims)):
         title, table.title = table.title, None
         page.print(Text(str(title), "bold"), table if table.row_count else "none", Text(), sep="\n")
-    for line in closing_lines(run):
+    for line in (*map(stale_line, stale), *closing_lines(run)):
         page.print(Text(line), soft_wrap=True)
+
+
+def stale_line(row: tuple[Any, ...]) -> str:
+    """A source that is behind, and how far."""
+    asset, source, symbol, last, expected = row
+    return f"stale: {asset} from {source} {symbol} ends on {last}, {expected} is expected"
 
 
 def refuse_unusable(run: "Run") -> None:

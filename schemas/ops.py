@@ -24,7 +24,9 @@ class Loads(Table):
         "recovered (the process died after landing)",
         isin=STATUSES,
     )
-    rows_fetched: pl.Int64 = field("Rows that the source answered", "rows")
+    rows_fetched: pl.Int64 = field(
+        "Rows that the source answered; what none of the next columns counts was stored already", "rows"
+    )
     rows_new: pl.Int64 = field("Rows stored for the first time", "rows")
     rows_revised: pl.Int64 = field("Rows stored as a further version", "rows")
     rows_running: pl.Int64 = field("Bars still running, left for a later load", "rows")

@@ -108,6 +108,14 @@ def test_a_second_run_says_that_nothing_is_new(command: Command, folder: Path) -
     assert "nothing new: not one row of raw, core or mart changed" in said.out
 
 
+def test_a_source_that_is_behind_is_named(command: Command, home: Path) -> None:
+    spy = pl.read_csv(home / "spy.csv")
+    spy.head(-9).write_csv(home / "spy.csv")
+    told = [line for line in command().out.splitlines() if line.startswith("stale: ")]
+    last, expected = (spy["date"][at] for at in (-10, -1))
+    assert told == [f"stale: SPY from files:spy.csv SPY ends on {last}, {expected} is expected"]
+
+
 def test_a_source_that_failed_is_named_and_the_exit_is_zero(command: Command, home: Path) -> None:
     replaced(home / "universe.toml", 'symbol = "SPY"', 'symbol = "SPX"')
     said = command()
