@@ -141,7 +141,7 @@ def read(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         LandingError: if it cannot be read.
     """
     try:
-        return pl.read_parquet(path, columns=columns)
+        return pl.read_parquet(path, columns=columns, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise LandingError(f"{path}: cannot be read back ({error}); run again") from error
 

@@ -59,7 +59,9 @@ def old_files(zone: Path, now: datetime) -> Groups:
 def refuse_difference(path: Path, model: type[Table], wanted: pl.DataFrame) -> None:
     """A file holds these rows, each as often."""
     try:
-        assert_frame_equal(conform(pl.scan_parquet(path), model).collect(), wanted, check_exact=True)
+        assert_frame_equal(
+            conform(pl.scan_parquet(path, glob=False), model).collect(), wanted, check_exact=True
+        )
     except AssertionError as error:
         raise LandingError(
             f"{path}: {name(model)} reads back otherwise than it was written; the old files stay"

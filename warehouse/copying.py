@@ -10,8 +10,7 @@ from typing import Any
 import duckdb
 
 from schemas import BY_NAME, TABLES
-from schemas.table import name
-from warehouse.definitions import comments, ddl, view_comments, views
+from warehouse.definitions import creation, view_comments, views
 from warehouse.files import digest, sha256
 from warehouse.manifest import Content
 from warehouse.place import StoreError, literal
@@ -100,7 +99,7 @@ def is_kept(last: Path, before: Content, digests: dict[str, str], changed: list[
 
 def definitions() -> str:
     """Hash of what the tables and views are, comments included."""
-    tables = [(name(one), ddl(one), *comments(one)) for one in TABLES]
+    tables = [creation(one) for one in TABLES]
     return digest(json.dumps([STORAGE_VERSION, tables, [one.query for one in views()], view_comments("")]))
 
 
@@ -124,8 +123,6 @@ def copy_whole(store: Store) -> None:
 def replace(store: Store, tables: list[str]) -> None:
     """Copy some tables over those that the file has."""
     for table in tables:
-        model = BY_NAME[table]
-        store.con.execute(f"CREATE OR REPLACE TABLE copy_to.{table} ({ddl(model)})")
-        store.con.execute(f"INSERT INTO copy_to.{table} FROM {table}")
-        for statement in comments(model, "copy_to."):
+        for statement in creation(BY_NAME[table], "copy_to.", replaces=True):
             store.con.execute(statement)
+        store.con.execute(f"INSERT INTO copy_to.{table} FROM {table}")

@@ -140,6 +140,12 @@ def comments(model: type[Table], database: str = "") -> list[str]:
     ]
 
 
+def creation(model: type[Table], database: str = "", *, replaces: bool = False) -> list[str]:
+    """The statements that make a table, empty and explained; `database` is empty or ends with a dot."""
+    verb = "CREATE OR REPLACE TABLE" if replaces else "CREATE TABLE"
+    return [f"{verb} {database}{name(model)} ({ddl(model)})", *comments(model, database)]
+
+
 def described(model: type[Table]) -> list[tuple[str, str]]:
     """Names and types of a table's columns as DuckDB describes them."""
     return [(column.name, column.sql_type.replace("TIMESTAMPTZ", LONG)) for column in columns(model)]

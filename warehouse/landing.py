@@ -136,7 +136,7 @@ def read(file: Landed, zone: Path) -> pl.DataFrame:
         LandingError: if the bytes differ, with the name of the file.
     """
     prove(file, zone)
-    return conform(pl.scan_parquet(zone / file.path), file.model).collect()
+    return conform(pl.scan_parquet(zone / file.path, glob=False), file.model).collect()
 
 
 def pieces(file: Landed, zone: Path) -> Iterator[pl.DataFrame]:
@@ -146,14 +146,14 @@ def pieces(file: Landed, zone: Path) -> Iterator[pl.DataFrame]:
         LandingError: if the bytes differ, before the first piece.
     """
     prove(file, zone)
-    rows = conform(pl.scan_parquet(zone / file.path), file.model)
+    rows = conform(pl.scan_parquet(zone / file.path, glob=False), file.model)
     starts = range(0, pq.read_metadata(zone / file.path).num_rows, PIECE)
     return (rows.slice(start, PIECE).collect() for start in starts)
 
 
 def distinct(file: Landed, zone: Path, wanted: Iterable[str]) -> pl.DataFrame:
     """The combinations of values that some columns of a landed file have."""
-    return pl.scan_parquet(zone / file.path).select(*wanted).unique().collect()
+    return pl.scan_parquet(zone / file.path, glob=False).select(*wanted).unique().collect()
 
 
 def prove(file: Landed, zone: Path) -> None:
@@ -184,7 +184,9 @@ def newest_run(zone: Path) -> str:
             said.append(path.name)
             continue
         try:
-            said += pl.scan_parquet(path).select(pl.col("run_id").max()).collect()["run_id"].to_list()
+            said += (
+                pl.scan_parquet(path, glob=False).select(pl.col("run_id").max()).collect()["run_id"].to_list()
+            )
         except (OSError, pl.exceptions.PolarsError) as error:
             raise unreadable(path, error) from error
     return max(one.partition("-")[0] for one in said)

@@ -6,19 +6,20 @@ A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 
 from schemas import TABLES, Table
 from schemas.table import key, name, polars_schema, validate
 from warehouse.definitions import (
     append_only,
-    comments,
-    ddl,
+    creation,
     described,
     only_builder,
     owners,
@@ -95,9 +96,10 @@ class Store(Queries, Transactions):
             InvalidTableError: if a piece breaks its contract.
             StoreError: if a key of it is stored already, or twice in it.
         """
-        columns = ", ".join(f'"{c}"' for c in pl.read_parquet_schema(path) if c in polars_schema(model))
+        columns = ", ".join(f'"{c}"' for c in pq.read_schema(path).names if c in polars_schema(model))
 
-        file = "read_parquet($1, hive_partitioning = false)"  # a folder may be named column=value
+        # a folder may be named column=value, or like a pattern
+        file, named = "read_parquet($1, hive_partitioning = false)", escape(str(path))
 
         def checked() -> pl.Series:
             of_key = [validate(piece, model).select(key(model)).hash_rows() for piece in pieces]
@@ -107,15 +109,15 @@ class Store(Queries, Transactions):
             with ThreadPoolExecutor(1) as beside:
                 hashes = beside.submit(checked)
                 try:
-                    refuse_stored(self.con, model, file, str(path))
+                    refuse_stored(self.con, model, file, named)
                     rows = f"INSERT INTO {name(model)} BY NAME SELECT {columns} FROM {file}"
-                    count = int(self.con.execute(rows, [str(path)]).fetchall()[0][0])
+                    count = int(self.con.execute(rows, [named]).fetchall()[0][0])
                 finally:
                     keys = hashes.result()  # a broken row is a better reason than what DuckDB makes of it
             if len(keys) != count:
                 raise StoreError(f"{path}: {count} rows were read of it, and {len(keys)} validated")
             if keys.n_unique() < count:
-                refuse_twice(self.con, model, file, str(path))
+                refuse_twice(self.con, model, file, named)
             return count
 
         return self.transact(write)
@@ -142,9 +144,8 @@ class Store(Queries, Transactions):
         self.transact(write, only_builder)
 
     def _replace(self, model: type[Table], frame: pl.DataFrame) -> None:
-        self.con.execute(f"CREATE OR REPLACE TABLE {name(model)} ({ddl(model)})")
+        self._create(model, replaces=True)
         self._insert(model, validate(frame, model))
-        self._comment(model)
 
     def snapshot(self, target: Path, as_of: datetime) -> None:
         """Write the append-only tables as they were known at an instant to another warehouse file."""
@@ -154,8 +155,7 @@ class Store(Queries, Transactions):
                 clock = next((column for column in ("known_at", "captured_at") if column in key(model)), None)
                 known = f"{clock} <= $1" if clock else "$1 IS NOT NULL"
                 self.con.execute(f"CREATE SCHEMA IF NOT EXISTS past.{schema_of(model)}")
-                self.con.execute(f"CREATE TABLE past.{name(model)} ({ddl(model)})")
-                self._comment(model, "past.")
+                self._create(model, "past.")
                 self.con.execute(f"INSERT INTO past.{name(model)} FROM {name(model)} WHERE {known}", [as_of])
         finally:
             self.con.execute("DETACH past")
@@ -167,8 +167,8 @@ class Store(Queries, Transactions):
         with self.beside(frame):
             self.con.execute(f"INSERT INTO {name(model)} BY NAME SELECT * FROM incoming")
 
-    def _comment(self, model: type[Table], database: str = "") -> None:
-        for statement in comments(model, database):
+    def _create(self, model: type[Table], database: str = "", *, replaces: bool = False) -> None:
+        for statement in creation(model, database, replaces=replaces):
             self.con.execute(statement)
 
     def clear(self) -> None:
@@ -203,8 +203,7 @@ class Store(Queries, Transactions):
             self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for model in append_only() if models is None else models:
             if name(model) not in present:
-                self.con.execute(f"CREATE TABLE {name(model)} ({ddl(model)})")
-                self._comment(model)
+                self._create(model)
 
     def _check_columns(self, model: type[Table]) -> None:
         found = [(row[0], row[1]) for row in self.con.execute(f"DESCRIBE {name(model)}").fetchall()]

@@ -76,8 +76,8 @@ def scan(path: Path) -> pl.LazyFrame:
         size = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
         if footer.num_rows > MAX_ROWS or size > MAX_BYTES:
             raise SourceError(f"{path}: claims {footer.num_rows} rows in {size} bytes; split it")
-        return pl.scan_parquet(path)
-    return pl.scan_csv(path, infer_schema=False, encoding="utf8")
+        return pl.scan_parquet(path, glob=False)
+    return pl.scan_csv(path, infer_schema=False, encoding="utf8", glob=False)
 
 
 def check_columns(frame: pl.LazyFrame, request: Request, path: Path) -> str:

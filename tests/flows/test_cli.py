@@ -137,6 +137,20 @@ def test_names_and_files_with_brackets_are_shown_as_they_are(command: Command, h
 
 
 @pytest.mark.slow
+def test_a_folder_may_be_named_like_a_pattern(
+    command: Command, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = home.rename(home.with_name("p[1] x=y *"))
+    assert [command(at=odd).code, command(at=odd).code] == [0, 0]
+    before = last(odd / "data").digests
+    assert maintain.main(["rebuild", "--data", str(odd / "data")]) == 0
+    assert maintain.main(["compact", "--data", str(odd / "data")]) == 0
+    assert maintain.main(["verify", "--data", str(odd / "data")]) == 0
+    capsys.readouterr()
+    after = last(odd / "data").digests
+    assert {table for table in after if before[table] != after[table]} <= {"ops.built", "ops.landed"}
+
+
 def test_two_assets_that_move_as_one_are_no_error(command: Command, home: Path) -> None:
     rut = pl.read_csv(home / "rut.csv", try_parse_dates=True)
     sessions = rut["date"].to_list()
