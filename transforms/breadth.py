@@ -13,7 +13,7 @@ from polars import LazyFrame as Frame
 from schemas import core, mart, raw
 from schemas.table import conform, polars_schema
 from transforms.closes import SESSION_CLOSE
-from transforms.grid import IS_DAILY, session_grid, trailing
+from transforms.grid import IS_DAILY, numbered, session_grid, trailing
 
 MEANS = (50, 200)
 YEAR = 252
@@ -86,7 +86,7 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
     if panel["basis"] == "constituents":
         tickers, listed = membership(constituents, panel["index_id"], grid["session"])
     else:
-        tickers, listed = numbered(own), None
+        tickers, listed = rows_of(own), None
     counts = tally(price_matrix(own, tickers, grid.height), listed)
     return (
         pl.DataFrame({"session": grid["session"], **counts})
@@ -105,16 +105,16 @@ def membership(constituents: Frame, index_id: str, days: pl.Series) -> tuple[pl.
     ).select("symbol", "as_of_on")
     listed = lists.unique().collect()
     dates = listed["as_of_on"].unique().sort()
-    tickers = numbered(listed)
+    tickers = rows_of(listed)
     members = np.zeros((tickers.height, len(dates) + 1), dtype=np.bool_)  # column 0: before the first list
     rows = listed.join(tickers, on="symbol")
     members[rows["row"].to_numpy(), dates.search_sorted(rows["as_of_on"], "right").to_numpy()] = True
     return tickers, members[:, dates.search_sorted(days, "left").to_numpy()]  # a list is out the day after
 
 
-def numbered(rows: pl.DataFrame) -> pl.DataFrame:
+def rows_of(symbols: pl.DataFrame) -> pl.DataFrame:
     """The symbols that occur, each with its `row` in a matrix."""
-    return rows.select("symbol").unique().sort("symbol").with_row_index("row")
+    return numbered(symbols, ["symbol"])[0].with_row_index("row")
 
 
 def price_matrix(bars: pl.DataFrame, tickers: pl.DataFrame, width: int) -> Prices:
@@ -122,10 +122,15 @@ def price_matrix(bars: pl.DataFrame, tickers: pl.DataFrame, width: int) -> Price
 
     A symbol's are its adjusted closes if its first bar has one, else its closes; never some of each.
     """
-    placed = bars.join(tickers, on="symbol")
-    at = placed["row"].to_numpy(), placed["at"].to_numpy()
-    close, adjusted = np.full((2, tickers.height, width), np.nan)
-    close[at], adjusted[at] = placed["close"].to_numpy(), placed["adj_close"].to_numpy()
+    symbols, of_bar = numbered(bars, ["symbol"])
+    row = symbols.join(tickers, on="symbol", how="left", maintain_order="left")["row"].fill_null(len(tickers))
+    cell = row.to_numpy()[of_bar].astype(np.int64) * width + bars["at"].to_numpy()
+    prices: Prices = np.full(
+        (2, tickers.height + 1, width), np.nan
+    )  # the last row is of those without a ticker
+    for matrix, label in zip(prices, ("close", "adj_close"), strict=True):
+        matrix.ravel()[cell] = bars[label].to_numpy()
+    close, adjusted = prices[0, :-1], prices[1, :-1]
     if not width:
         return close
     first = np.argmax(~np.isnan(close), axis=1)[:, None]

@@ -60,6 +60,24 @@ def session_grid(bars: Frame, sessions: Frame, calendar: str) -> pl.DataFrame:
     )
 
 
+def numbered(rows: pl.DataFrame, labels: list[str]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """The different values of some columns, sorted, and for each row the place of its own among them.
+
+    Rows may come in any order; where those of like values stand together, as in a table sorted by its key,
+    only the first of each run is looked up.
+    """
+    values = rows.select(labels)
+    is_first = pl.any_horizontal(pl.col(label).ne_missing(pl.col(label).shift()) for label in labels)
+    begins = values.select(is_first | (pl.int_range(pl.len()) == 0)).to_series().arg_true()
+    runs = values[begins]
+    distinct = runs.unique().sort(labels)
+    place = runs.join(
+        distinct.with_row_index("place"), on=labels, how="left", nulls_equal=True, maintain_order="left"
+    )["place"]
+    lengths = np.diff(begins.to_numpy(), append=rows.height)
+    return distinct, np.repeat(place.to_numpy().astype(np.int64), lengths)
+
+
 def trailing(values: NDArray[Any], window: int, combine: np.ufunc, *, empty: float) -> NDArray[Any]:
     """Each row's values combined over the last `window` sessions up to each, by doubling spans.
 

@@ -14,7 +14,7 @@ from polars import LazyFrame as Frame
 
 from schemas import core, mart
 from schemas.table import conform
-from transforms.grid import study_sessions
+from transforms.grid import numbered, study_sessions
 from transforms.study import Study
 
 SERIES = ["asset", "convention"]
@@ -64,7 +64,7 @@ class Prices:
     has_begun: NDArray[np.bool_]  # from the first close of the series on
     close: NDArray[np.float64]  # NaN where there is none
     adjusted: NDArray[np.float64]
-    source: NDArray[np.int32]  # a number for each source, -1 where there is no close
+    source: NDArray[np.int64]  # a number for each source, -1 where there is no close
 
     def long(self, label: str, values: NDArray[np.float64], rows: NDArray[np.bool_]) -> pl.DataFrame:
         """A row per series and session where `rows` says so; NaN as null."""
@@ -79,36 +79,25 @@ def on_sessions(closes: Frame, sessions: Frame, study: Study) -> Prices:
     """The closes of every asset, laid by calendar day, of which those of the study's sessions are taken."""
     days = study_sessions(closes, sessions, study).collect()
     taken = days["session"].to_physical().to_numpy()
-    begin, end = (taken[0], taken[-1]) if len(taken) else (0, -1)
-    day = pl.col("session").to_physical()
-    named = closes.with_columns(pl.col("source").fill_null(""))
-    known = pl.collect_all([named.select(pl.col(label).unique().sort()) for label in (*SERIES, "source")])
-    asset, convention, source = (pl.col(one.columns[0]).cast(pl.Enum(one.to_series())) for one in known)
-    series = known[0].join(known[1], how="cross")
-    shape = (series.height, int(end - begin) + 1)
-    number = asset.to_physical().cast(pl.Int64) * known[1].height + convention.to_physical()
-    own = (
-        named.filter(day.is_between(begin, end))
-        .select(
-            "close",
-            "adj_close",
-            cell=number * shape[1] + day - begin,
-            source=source.to_physical().cast(pl.Int32),
-        )
-        .collect()
-    )
-    cell = own["cell"].to_numpy()
+    begin, width = (taken[0], int(taken[-1] - taken[0]) + 1) if len(taken) else (0, 0)
+    own = closes.select(*SERIES, "session", "close", "adj_close", "source").collect()
+    day = own["session"].to_physical().to_numpy() - begin
+    is_within = (day >= 0) & (day < width)
+    if not is_within.all():
+        own, day = own.filter(is_within), day[is_within]
+    series, row = numbered(own, SERIES)
+    cell = row * width + day
 
-    def laid(column: str, empty: float) -> NDArray[Any]:
+    def laid(values: NDArray[Any], empty: float) -> NDArray[Any]:
         """Each value in its place."""
-        values = own[column].to_numpy()
-        cells = np.full(shape, empty, values.dtype)
+        cells = np.full((series.height, width), empty, values.dtype)
         cells.ravel()[cell] = values
         return cells[:, taken - begin]
 
-    sources = laid("source", -1)
+    sources = laid(numbered(own, ["source"])[1], -1)
     has_begun = np.logical_or.accumulate(sources >= 0, axis=1)
-    return Prices(series, days, has_begun, laid("close", np.nan), laid("adj_close", np.nan), sources)
+    close, adjusted = (laid(own[label].to_numpy(), np.nan) for label in ("close", "adj_close"))
+    return Prices(series, days, has_begun, close, adjusted, sources)
 
 
 def seams(prices: Prices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
