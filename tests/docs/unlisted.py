@@ -18,6 +18,7 @@ NOT_RUN: dict[str, str] = {
     "make lock-check": INDEX,
     ".venv/bin/pre-commit install": "it changes the reader's own clone; test_habits.py looks at the hooks",
     "git pull && make test": SUITE,
+    "make live DATA=live": LIVE,
     "make live": LIVE,
     "make serve": STAYS,
     "createdb prefect": SERVER,

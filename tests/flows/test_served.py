@@ -21,7 +21,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Scheduled
 
 from flows.lock import one_writer
-from tests.flows.served import ROOT, Served, below, by_its_clock, every_minute, state_of, words
+from tests.flows.served import PATIENCE, ROOT, Served, below, by_its_clock, every_minute, state_of, words
 from tests.flows.webhook import Webhook
 from warehouse.reader import connect
 
@@ -239,7 +239,7 @@ def test_what_kills_the_command_ends_server_and_worker_too(served: Served) -> No
     assert any("worker start" in words(pid) for pid in started)
     os.kill(served.process.pid, signal.SIGKILL)
     served.process.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while any(Path(f"/proc/{pid}").exists() for pid in started):
         assert time.monotonic() < deadline, [words(pid) for pid in started if Path(f"/proc/{pid}").exists()]
         time.sleep(0.2)
