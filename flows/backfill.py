@@ -23,10 +23,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import spool
 from flows import universe as universes
-from flows.command import day, exit_code, parser, quietly
+from flows.command import DAY, day, exit_code, parser, quietly
 from flows.fetching import ask, compared
 from flows.job import Job
 from flows.lakes import lake
+from flows.last import refuse_another
 from flows.ledger import Outcome, land, load_landed
 from flows.lock import one_writer, wait_for_turn
 from flows.parameters import Day, Days, Seconds
@@ -61,9 +62,11 @@ def fill(job: Job, assets: list[str], chunk_days: int, runner: Runner, show: Sho
     """Fetch every missing piece between the job's `since` and `until`, then build and publish.
 
     Raises:
+        UniverseError: if the folder is that of another universe.
         LockedError: if another run is writing to the folder and does not end in time.
     """
     with one_writer(job.data, job.wait) as waited:
+        refuse_another(job)
         return fill_alone(job.after(waited), assets, chunk_days, runner, show)
 
 
@@ -221,7 +224,7 @@ def filled(flags: argparse.Namespace) -> int:
                 flags.wait,
                 flags.warehouse,
             )
-    sys.stdout.write(f"{done.fetched} pieces fetched, {done.skipped} were landed already\n")
+    sys.stdout.write(f"pieces fetched: {done.fetched}; landed already: {done.skipped}\n")
     for reason in done.failed:
         complain(reason, 1)
     return 1 if done.failed else 0
@@ -230,11 +233,18 @@ def filled(flags: argparse.Namespace) -> int:
 def flags_of(arguments: list[str] | None) -> argparse.Namespace:
     """The flags."""
     made = parser("flows.backfill", "Fetch a range of dates again, piece by piece.")
-    made.add_argument("--since", type=day, required=True, help="first date")
-    made.add_argument("--until", type=day, help="last date; default: today")
+    made.add_argument("--since", type=day, required=True, help=f"first date, e.g. {DAY}")
+    made.add_argument("--until", type=day, help="last date (default: today)")
     made.add_argument("--asset", action="append", default=[], help="only this asset; may be repeated")
-    made.add_argument("--chunk-days", type=positive, default=CHUNK_DAYS, help="days in one piece")
-    made.add_argument("--runner", choices=["prefect", "plain"], default="prefect", help="who runs the steps")
+    made.add_argument(
+        "--chunk-days", type=positive, default=CHUNK_DAYS, help=f"days in one piece (default: {CHUNK_DAYS})"
+    )
+    made.add_argument(
+        "--runner",
+        choices=["prefect", "plain"],
+        default="prefect",
+        help="who runs the steps (default: prefect)",
+    )
     return made.parse_args(arguments)
 
 

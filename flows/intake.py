@@ -10,6 +10,7 @@ from flows.spool import Part
 from flows.stamps import STAMP
 from schemas import raw
 from schemas.table import Instant, culprit, failures, key, polars_schema
+from warehouse.unknown import shown
 
 MAX_BAD_SHARE, FEW_BAD_ROWS = 0.1, 5
 ALIASES = ("date", "as_of", "vintage")  # what files call what a row is about, and its version
@@ -48,10 +49,15 @@ class RefusedError(SourceError):
 
 def refusal(request: Request, batch: Batch) -> RefusedError:
     """An error that names the source, the share and the commonest check."""
-    worst = pl.concat(batch.refused)["check_name"].value_counts(sort=True)["check_name"][0]
+    refused = pl.concat(batch.refused)
+    worst = refused["check_name"].value_counts(sort=True)["check_name"][0]
+    line, _, column = refused.row(refused["check_name"].index_of(worst))
+    such = (
+        f", such as {column} {shown(str(batch.delivered[column][line]))}" if column in batch.delivered else ""
+    )
     error = RefusedError(
         f"{request.source} {request.label}: {batch.bad} of {batch.delivered.height} rows are bad "
-        f"(most fail {worst}); none were stored, see ops.quarantine"
+        f"(most fail {worst}{such}); none were stored, see ops.quarantine"
     )
     error.batch = batch
     return error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.plan import KINDS
+from flows.start import UniverseError
 from flows.universe import Universe
 from flows.versions import TICK
 from warehouse.lake import Lake
@@ -45,6 +46,15 @@ class Job:
     takes_over: bool = False
     lake: Lake | None = None
     newest: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what no clock allows."""
+        if self.since and self.until and self.since > self.until:
+            raise UniverseError(f"since {self.since} is after until {self.until}; exchange them")
+        if self.as_of and self.as_of > self.now:
+            raise UniverseError(
+                f"as of {self.as_of:%Y-%m-%dT%H:%MZ} is still to come; name an instant that has passed"
+            )
 
     def after(self, waited: timedelta) -> "Job":
         """The same run once its turn came: dated to that instant, and its id behind those of earlier runs."""

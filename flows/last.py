@@ -60,5 +60,5 @@ def refuse_another(job: Job) -> None:
     if not is_edited and not is_moved:
         raise UniverseError(
             f"{job.universe_path}: {job.data} holds what {before.universe} made; give this universe a folder "
-            "of its own with --data, or publish over the other with --take-over"
+            "of its own with --data, or publish over the other with `python -m flows.refresh --take-over`"
         )

@@ -70,6 +70,9 @@ def stamp_days(batch: Batch, request: Request) -> None:
     about = "date" if "date" in batch.rows.columns else "opened_at"
     batch.rows = batch.rows.with_columns(session=to_date(batch.rows, about))
     batch.refuse(pl.col("session").is_null(), "readable_time", about)
+    if request.calendar == "24/7" and about == "opened_at":  # an hour's price is none of midnight
+        opened = to_instant(batch.rows, about)
+        batch.refuse(opened.dt.truncate("1d") != opened, "opens_at_midnight", about)
     batch.refuse(pl.col("session") > request.now.date() + timedelta(days=1), "not_in_the_future", about)
     batch.refuse(pl.col("session") < FIRST_DAY, "after_1990", about)
     book = calendar_of(batch.rows["session"], request)

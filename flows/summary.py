@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.fetching import NothingUsableError, of_pair
+from transforms.closes import SESSION_CLOSE
 from warehouse.reader import connect
 
 if TYPE_CHECKING:
@@ -43,8 +44,17 @@ def show(run: "Run", page: Console) -> None:
     for table in (source_table(run), row_table(run), link_table(link, run), claim_table(claims)):
         title, table.title = table.title, None
         page.print(Text(str(title), "bold"), table if table.row_count else "none", Text(), sep="\n")
-    for line in (*map(stale_line, stale), *closing_lines(run)):
+    for line in (*clock_lines(link), *map(stale_line, stale), *closing_lines(run)):
         page.print(Text(line), soft_wrap=True)
+
+
+def clock_lines(link: list[tuple[Any, ...]]) -> list[str]:
+    """Where the pair has a correlation by UTC days alone, what that leaves out."""
+    if not link or any(convention == SESSION_CLOSE for convention, *_ in link):
+        return []
+    return [
+        "no price at the exchange's close, for want of hourly candles: no signal and no claim can be judged"
+    ]
 
 
 def stale_line(row: tuple[Any, ...]) -> str:
@@ -88,7 +98,7 @@ def link_table(rows: list[tuple[Any, ...]], run: "Run") -> Table:
 def claim_table(rows: list[tuple[Any, ...]]) -> Table:
     """One line per claim of the article, as of the newest session."""
     table = plain_table(
-        f"What the article claimed, as of {rows[0][0] if rows else 'no session'}", ["claim", "verdict", "why"]
+        f"What the article claimed{f', as of {rows[0][0]}' if rows else ''}", ["claim", "verdict", "why"]
     )
     for _, claim, verdict, explanation in rows:
         table.add_row(Text(claim), Text(verdict, STYLES[verdict]), Text(explanation))

@@ -197,8 +197,13 @@ def freshness(rows: list[Row], names: Mapping[str, str]) -> str:
     return f"Of {len(rows)} sources, {'; '.join(told)}" if told else "Every source is fresh"
 
 
-def not_known(rows: list[Row], both: Mapping[str, str]) -> str:
+def not_known(rows: list[Row], both: Mapping[str, str], *, by_utc_days: bool) -> str:
     """Why there is no headline, by how the sources of the two assets stand; `both` are their names by id."""
+    if by_utc_days:
+        return (
+            "By UTC days their correlation is known, and shown here; without hourly candles there is no "
+            "price at the exchange's close, by which headline, signal and claims go."
+        )
     known = {row["asset"] for row in rows if standing(row) != "empty"}
     if lacking := [name for asset, name in both.items() if asset not in known]:
         return f"No price of {' and '.join(lacking)} was stored yet. What was asked for is listed below."

@@ -30,7 +30,9 @@ class Loads(Table):
     rows_new: pl.Int64 = field("Rows stored for the first time", "rows")
     rows_revised: pl.Int64 = field("Rows stored as a further version", "rows")
     rows_running: pl.Int64 = field("Bars still running, left for a later load", "rows")
-    rows_quarantined: pl.Int64 = field("Rows refused; see ops.quarantine", "rows")
+    rows_quarantined: pl.Int64 = field(
+        "Rows refused; see ops.quarantine, where rows that are alike stand once", "rows"
+    )
     pages: pl.Int64 = field("Requests that were answered", "requests")
     retries: pl.Int64 = field("Requests repeated after a failure", "requests")
     seconds: pl.Float64 = number("Duration of the attempt", "seconds")

@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the imports that take seconds
     refuse_unpublished(sys.argv[1:])
 
 import argparse
+import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -82,6 +83,8 @@ def refuse(word: str) -> NoReturn:
 def describe(con: duckdb.DuckDBPyConnection, name: str) -> None:
     """Print the columns of a table or view."""
     known = [row[0] for row in con.sql(TABLES).fetchall()]
+    if len(same := [one for one in known if one.partition(".")[2] == name]) == 1:
+        (name,) = same
     if name not in known:
         raise UnknownError(f"{unknown('table', name, known)}; .tables lists them")
     show(con.sql(DESCRIBE, params=[name]))
@@ -160,4 +163,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -222,6 +222,8 @@ def test_a_missing_universe_is_one_line(command: Command, home: Path) -> None:
         (["--since", "soon"], ["--since", '"soon" is no ISO date; write 2025-10-08']),
         (["--runner", "cron"], ["--runner", "cron"]),
         (["--until"], ["--until"]),
+        (["--since", "2025-10-08", "--until", "2025-10-07"], ["since 2025-10-08 is after until 2025-10-07"]),
+        (["--as-of", "2925-10-08T21:00Z"], ["as of 2925-10-08T21:00Z is still to come"]),
     ],
 )
 def test_a_bad_flag_is_one_line(command: Command, home: Path, flags: list[str], words: list[str]) -> None:
@@ -289,6 +291,18 @@ def test_a_run_of_too_few_sessions_says_so(command: Command, home: Path) -> None
     said = command()
     assert said.code == 1
     assert said.err.endswith("not one correlation: ETH and RUT have fewer than 20 returns in common\n")
+
+
+def test_a_coin_of_daily_candles_alone_is_told_as_such(command: Command, home: Path) -> None:
+    path = home / "universe.toml"
+    first, hourly, rest = path.read_text().partition('[[asset.sources]]\nprovider = "files"\npath = "eth_1h')
+    path.write_text(first + (hourly + rest)[(hourly + rest).index("[[asset.sources]]", 1) :])
+    said = command()
+    assert (said.code, said.err) == (0, "")
+    assert "no price at the exchange's close, for want of hourly candles" in said.out
+    page = (home / "data" / "report" / "index.html").read_text()
+    assert "By UTC days their correlation is known" in page
+    assert "fewer joint sessions" not in page
 
 
 def test_another_universe_does_not_publish_over_the_first(command: Command, folder: Path) -> None:

@@ -149,6 +149,16 @@ def test_a_repeated_row_of_another_symbol_is_no_duplicate(
     assert (batch.rows.height, refused) == (6, [])
 
 
+def test_a_daily_candle_of_crypto_that_opens_in_the_day_is_refused(
+    request_for: Callable[..., Request], taken: Take
+) -> None:
+    opened = [datetime(2025, 10, day, hour, tzinfo=UTC) for day, hour in ((6, 0), (7, 19), (8, 0))]
+    rows = pl.DataFrame([{**GOOD, "opened_at": one} for one in opened])
+    batch, refused = taken(rows, request_for(calendar="24/7", kind="crypto"))
+    assert batch.rows["opened_at"].to_list() == [opened[0], opened[2]]
+    assert refused == [("opens_at_midnight", "opened_at")]
+
+
 @pytest.mark.parametrize("minute", [1, 30, 59])
 def test_an_hour_that_opens_off_the_hour_is_refused(
     request_for: Callable[..., Request], taken: Take, minute: int
@@ -285,6 +295,12 @@ def test_five_bad_rows_of_a_few_do_not_refuse_the_batch(request_for: Callable[..
 def test_a_batch_without_a_good_row_is_refused(request_for: Callable[..., Request]) -> None:
     with pytest.raises(RefusedError, match="5 of 5 rows are bad"):
         take_in(request_for(), Answer(daily({}).with_columns(high=pl.lit(1.0))))
+
+
+def test_a_refusal_shows_one_of_the_values(request_for: Callable[..., Request]) -> None:
+    german = daily({}).with_columns(date=pl.col("date").dt.to_string("%d.%m.%Y"))
+    with pytest.raises(RefusedError, match=r'\(most fail readable_time, such as date "06.10.2025"\)'):
+        take_in(request_for(), Answer(german))
 
 
 @pytest.mark.parametrize(

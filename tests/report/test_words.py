@@ -62,9 +62,12 @@ def test_sources_that_are_not_as_they_should_be_are_told_by_the_names_of_their_a
 
 def test_without_a_headline_it_says_whose_prices_are_missing() -> None:
     both = {"ETH": "Ethereum", "RUT": "the Russell 2000"}
-    said = words.not_known([source("ETH"), source("RUT", **EMPTY)], both)
+    said = words.not_known([source("ETH"), source("RUT", **EMPTY)], both, by_utc_days=False)
     assert said.startswith("No price of the Russell 2000 was stored yet.")
-    assert words.not_known([source("ETH"), source("RUT")], both).startswith("There are fewer joint sessions")
+    few = words.not_known([source("ETH"), source("RUT")], both, by_utc_days=False)
+    assert few.startswith("There are fewer joint sessions")
+    other = words.not_known([source("ETH"), source("RUT")], both, by_utc_days=True)
+    assert other.startswith("By UTC days their correlation is known")
 
 
 @pytest.mark.parametrize(

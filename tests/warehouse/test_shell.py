@@ -109,11 +109,37 @@ def test_a_terminal_is_filled_and_no_more(data: Path, columns: int) -> None:
     assert max(len(line) for line in told.decode().splitlines()) == columns
 
 
+def test_a_name_without_its_schema_is_enough_where_there_is_one_so_called(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", str(data), "-c", ".describe link_today"]) == 0
+    assert "Pearson correlation of log returns" in capfd.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(data: Path) -> None:
+    query = "SELECT * FROM range(100000)"
+    with subprocess.Popen(
+        [sys.executable, "-m", "warehouse.shell", "--data", str(data), "-c", query],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as shell:
+        assert shell.stdout
+        assert shell.stderr
+        shell.stdout.read(10)
+        shell.stdout.close()
+        assert (shell.wait(60), shell.stderr.read()) == (0, b"")
+
+
 def test_an_unknown_table_or_command_is_told_with_the_known_ones(
     data: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(data), "-c", ".describe link_today"]) == 1
-    assert 'unknown table "link_today"; did you mean "mart.link_today"? (known: ' in capfd.readouterr().err
+    assert main(["--data", str(data), "-c", ".describe mart.link_todai"]) == 1
+    assert (
+        'unknown table "mart.link_todai"; did you mean "mart.link_today"? (known: ' in capfd.readouterr().err
+    )
+    assert main(["--data", str(data), "-c", ".describe market_snapshot"]) == 1  # raw has one too
+    assert 'unknown table "market_snapshot"' in capfd.readouterr().err
     assert main(["--data", str(data), "-c", ".table"]) == 1
     said = capfd.readouterr().err
     assert said.startswith('unknown command ".table"; did you mean ".tables"? (known: .tables, .describe,')

@@ -299,7 +299,7 @@ def test_command_line(world: World, provider: Provider, capsys: pytest.CaptureFi
     shared = ["--universe", str(world.path), "--data", str(world.data), "--runner", "plain"]
     dates = ["--since", "2026-03-02", "--until", "2026-03-06", "--asset", "SPY"]
     assert flow.main([*shared, *dates]) == 0
-    assert capsys.readouterr().out == "1 pieces fetched, 0 were landed already\n"
+    assert capsys.readouterr().out == "pieces fetched: 1; landed already: 0\n"
     assert flow.main([*shared, *dates[:4], "--asset", "SPX"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f'comove: {world.path}: unknown asset "SPX"; did you mean "SPY"? (known: ')
