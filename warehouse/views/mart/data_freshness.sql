@@ -1,7 +1,7 @@
 -- One row per source of an asset: its newest bar, how far it lags its own calendar, its last load, and what was refused
--- last_load: How the newest load of it ended: loaded, refused or failed
+-- last_load: How the newest load of it ended: loaded, unchanged, failed or refused
 -- last_load_at: Instant at which that load began [UTC]
--- last_error: Why it was refused or failed; null where it was loaded
+-- last_error: Why it failed or was refused; null where it was not
 -- quarantined: Rows of it that were ever refused, see ops.quarantine [rows]
 WITH loads AS (
     SELECT source, item, interval, status, started_at, error
