@@ -52,9 +52,8 @@ def refusal(request: Request, batch: Batch) -> RefusedError:
     refused = pl.concat(batch.refused)
     worst = refused["check_name"].value_counts(sort=True)["check_name"][0]
     line, _, column = refused.row(refused["check_name"].index_of(worst))
-    such = (
-        f", such as {column} {shown(str(batch.delivered[column][line]))}" if column in batch.delivered else ""
-    )
+    value = batch.delivered[column][line] if column in batch.delivered else None
+    such = "" if value is None else f", such as {column} {shown(value)}"
     error = RefusedError(
         f"{request.source} {request.label}: {batch.bad} of {batch.delivered.height} rows are bad "
         f"(most fail {worst}{such}); none were stored, see ops.quarantine"
