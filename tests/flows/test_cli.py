@@ -151,6 +151,7 @@ def test_a_folder_may_be_named_like_a_pattern(
     assert {table for table in after if before[table] != after[table]} <= {"ops.built", "ops.landed"}
 
 
+@pytest.mark.slow
 def test_two_assets_that_move_as_one_are_no_error(command: Command, home: Path) -> None:
     rut = pl.read_csv(home / "rut.csv", try_parse_dates=True)
     sessions = rut["date"].to_list()
@@ -314,6 +315,10 @@ def test_another_universe_does_not_publish_over_the_first(command: Command, fold
     moved = last(folder / "data")
     assert moved.universe == other.absolute()
     replaced(folder / "universe.toml", "threshold = 0.5", "threshold = 0.4")
+    assert command(at=folder).code == 0  # another one, of the same pair
+    assert command(at=folder, universe="other.toml").code == 0
+    replaced(folder / "universe.toml", 'benchmark = "RUT"', 'benchmark = "SPY"')
+    replaced(folder / "universe.toml", 'controls = ["SPY"]', 'controls = ["RUT"]')
     words = ["universe.toml", "holds what", "other.toml made", "--data", "--take-over"]
     now = published.read_bytes()
     assert_one_line(command(at=folder), 2, *words)

@@ -1,8 +1,8 @@
 -- One row per source of an asset: its newest bar, how far it lags its own calendar, its last load, and what was refused
--- last_load: How the newest load of it ended: loaded, unchanged, failed or refused
+-- last_load: How the newest load of it ended, see ops.loads
 -- last_load_at: Instant at which that load began [UTC]
--- last_error: Why it failed or was refused; null where it was not
--- quarantined: Rows of it that were ever refused, see ops.quarantine [rows]
+-- last_error: Why it failed or was refused, or what was noted of a good one
+-- quarantined: Refusals under this source and symbol, one a row and failed check [refusals]
 WITH loads AS (
     SELECT source, item, interval, status, started_at, error
     FROM ops.loads
