@@ -66,7 +66,7 @@ docs: $(VENV)/.core ## write the generated docs
 
 # Each lock holds the one before it to its versions, so that one environment can have them all.
 COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --custom-compile-command "make lock" pyproject.toml
-EXTRAS = --extra test --extra lake --extra dask --extra explore --extra bench
+EXTRAS = --extra test --extra lake --extra dask --extra explore --extra fast --extra bench
 LOCKS := requirements.lock requirements-test.lock requirements-explore.lock
 
 lock: | $(BIN)/uv ## resolve the dependencies anew, with hashes (UPGRADE=1: at their newest)

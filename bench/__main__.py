@@ -18,7 +18,7 @@ from bench.timing import Table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-LIBRARIES = ("polars", "duckdb", "numpy", "pandas", "numbagg", "TA-Lib", "prefect")
+LIBRARIES = ("polars", "duckdb", "numpy", "pandas", "numba", "numbagg", "TA-Lib", "prefect")
 
 
 def on_samples() -> list[Table]:

@@ -12,7 +12,7 @@ _WINDOWS_AT_ONCE = 4096  # of those computed directly; bounds memory
 def correlation(columns: Columns) -> Kernel:
     """Kernel of r alone."""
 
-    def roll(x: Sides, y: Sides, *_: IntArray) -> tuple[FloatArray, ...]:
+    def roll(x: Sides, y: Sides) -> tuple[FloatArray, ...]:
         products, scales, means = x  # ours to change, while y may serve the next chunk
         products *= y[0]
         scales *= y[1]
@@ -22,8 +22,12 @@ def correlation(columns: Columns) -> Kernel:
         r -= means
         return (np.clip(r, -1, 1, out=r),)
 
+    def figures(raw: list[FloatArray], *_: IntArray) -> list[FloatArray]:
+        return raw
+
     scale = columns.per_sd / np.sqrt(len(columns.deviations))
-    return [columns.deviations, scale, columns.mean * columns.per_sd], roll
+    fields = [columns.deviations, scale, columns.mean * columns.per_sd]
+    return Kernel("correlation", fields, roll, figures)
 
 
 def link(columns: Columns) -> Kernel:
@@ -34,7 +38,7 @@ def link(columns: Columns) -> Kernel:
     n = len(columns.deviations)
     weight = (n + 1) / (n - 1) / 8  # of the mean of q^2 in 1 + kappa
 
-    def roll(x: Sides, y: Sides, left: IntArray, right: IntArray) -> tuple[FloatArray, ...]:
+    def roll(x: Sides, y: Sides) -> tuple[FloatArray, ...]:
         (*x, x_scale, x_square, x_fourth), (*y, y_scale, y_square, y_fourth) = x, y
         r, uuvv, uuuv, uvvv = _central_sums(x, y)
         beta = r * y_square
@@ -58,15 +62,18 @@ def link(columns: Columns) -> Kernel:
         rest = np.subtract(1, rr, out=rr)
         np.maximum(rest, np.finfo(np.float64).tiny ** 0.5, out=rest)
         tails /= rest * rest
+        return np.clip(r, -1, 1, out=r), tails, rest, beta
+
+    def figures(raw: list[FloatArray], left: IntArray, right: IntArray) -> list[FloatArray]:
+        r, tails, rest, beta = raw
         _replace_nearly_one(tails, rest, columns.observations, left, right)
         np.maximum(tails, 1, out=tails)
-        np.clip(r, -1, 1, out=r)
-        return r, *fisher_interval(r, tails, n), beta
+        return [r, *fisher_interval(r, tails, n), beta]
 
     cubes, fourth = _higher_sums(columns)
     scale = columns.per_sd / np.sqrt(n)
     about = [columns.deviations, columns.mean, columns.squares, cubes, n * columns.sd**2]
-    return [*about, scale, scale * scale, weight * fourth], roll
+    return Kernel("link", [*about, scale, scale * scale, weight * fourth], roll, figures)
 
 
 def _higher_sums(columns: Columns) -> tuple[FloatArray, FloatArray]:
@@ -111,12 +118,15 @@ def _anchored_sums(x: FloatArray, y: FloatArray) -> list[FloatArray]:
 def _replace_nearly_one(
     tails: FloatArray, rest: FloatArray, observations: FloatArray, left: IntArray, right: IntArray
 ) -> None:
-    """Compute 1 + kappa directly in the windows where 1 - r^2, the rest, is small."""
-    window = len(tails)
-    before, pair, block = np.unravel_index(np.flatnonzero(rest < _NEARLY_ONE), rest.shape)
-    first = (block + 1) * window - 1 - before
+    """Compute 1 + kappa directly in the windows (pairs, blocks, window) where 1 - r^2, the rest, is small."""
+    small = rest < _NEARLY_ONE
+    if not small.any():
+        return
+    window = tails.shape[2]
+    pair, block, place = np.nonzero(small)
+    first = block * window + place
     for part in range(0, len(first), _WINDOWS_AT_ONCE):
         at = slice(part, part + _WINDOWS_AT_ONCE)
         span = first[at, None] + np.arange(window)
         x, y = (observations[side[pair[at], None], span] for side in (left, right))
-        tails[before[at], pair[at], block[at]] = 1 + mardia_kappa(x, y)
+        tails[pair[at], block[at], place[at]] = 1 + mardia_kappa(x, y)

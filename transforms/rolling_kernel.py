@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,11 @@ from transforms.intervals import FloatArray, reciprocal
 
 IntArray = NDArray[np.integer[Any]]
 Sides = list[FloatArray]  # fields (..., pairs, blocks) of the left or the right side of some pairs
-Roll = Callable[[Sides, Sides, IntArray, IntArray], tuple[FloatArray, ...]]
-Kernel = tuple[Sides, Roll]  # fields of the columns, and what makes figures (window, pairs, blocks) of them
 
 MIN_WINDOW = 2
 _BATCH_PAIRS = 2048  # pairs that share their columns; bounds memory
 _LONELY_PAIRS = 64  # the same when each pair has joint sessions of its own, and so two columns
+_WORTH_COMPILING = 500_000  # figures; for fewer the loops take longer to load than to run
 _CHUNK_VALUES = 125_000  # of a field of a chunk: long steps, and still near the core
 # glibc keeps freed memory up to twice the largest block that it has seen freed, of at most 32 MB. Without one
 # of that size it hands the arrays of every chunk back, and the system zeroes them anew for the next. Once is
@@ -77,7 +77,11 @@ def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], IntArray]:
 
 
 def rolled(
-    pairs: Pairs, window: int, kernel: "Callable[[Columns], Kernel]", figures: int, threads: int | None
+    pairs: Pairs,
+    window: int,
+    kernel: "Callable[[Columns], Kernel]",
+    figures: int,
+    threads: int | None,
 ) -> list[FloatArray]:
     """The figures of a kernel for every pair, each (pairs, sessions), NaN where no window ends."""
     order = np.argsort(pairs.mask_of, kind="stable")
@@ -86,9 +90,11 @@ def rolled(
     shared = _LONELY_PAIRS * -(-len(order) // max(1, len(pairs.masks)))
     size = max(1, min(_BATCH_PAIRS, shared, -(-len(order) // threads)))
 
+    loops = _compiled() if result[0].size >= _WORTH_COMPILING else None
+
     def run(first: int) -> None:
         batch = slice(first, first + size)
-        _run(pairs.take(order[batch]), window, kernel, [figure[batch] for figure in result])
+        _run(pairs.take(order[batch]), window, kernel, [figure[batch] for figure in result], loops)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, range(0, len(order), size)))
@@ -96,19 +102,68 @@ def rolled(
     return result if is_sorted else [figure[np.argsort(order)] for figure in result]
 
 
-def _run(pairs: Pairs, window: int, kernel: "Callable[[Columns], Kernel]", result: list[FloatArray]) -> None:
+def _compiled() -> ModuleType | None:
+    """The loops, unless the extra `fast` is not installed or no folder can keep what it compiles."""
+    try:
+        from transforms import rolling_compiled
+    except (ImportError, RuntimeError):
+        return None
+    return rolling_compiled
+
+
+def _run(
+    pairs: Pairs,
+    window: int,
+    kernel: "Callable[[Columns], Kernel]",
+    result: list[FloatArray],
+    loops: ModuleType | None,
+) -> None:
     """Fill the figures (pairs, sessions) of pairs sorted by their mask, in chunks."""
     columns, left, right = _joint_columns(pairs, window)
-    fields, roll = kernel(columns)
+    how = kernel(columns)
+    roll = _looped(getattr(loops, how.name), columns, how, len(result)) if loops else _stepped(how)
     spans = _spans(pairs.masks, pairs.mask_of, window)
-    y_rows, y = right[:0], fields
     for chunk in _chunks(right, _CHUNK_VALUES // columns.observations.shape[1]):
-        x = [field.take(left[chunk], axis=-2) for field in fields]
-        if not np.array_equal(y_rows, right[chunk]):
-            y_rows = right[chunk]
-            y = [field.take(y_rows, axis=-2) for field in fields]
-        for figure, target in zip(roll(x, y, left[chunk], y_rows), result, strict=True):
-            _spread(figure[::-1].transpose(1, 2, 0), target, chunk, spans)
+        figures = how.figures(roll(left[chunk], right[chunk]), left[chunk], right[chunk])
+        for figure, target in zip(figures, result, strict=True):
+            _spread(figure, target, chunk, spans)
+
+
+def _stepped(kernel: "Kernel") -> Callable[[IntArray, IntArray], list[FloatArray]]:
+    """The raw figures (pairs, blocks, window) of some pairs, a step of all their windows at a time."""
+    rows: IntArray = np.empty(0, dtype=np.intp)
+    y = kernel.fields
+
+    def roll(left: IntArray, right: IntArray) -> list[FloatArray]:
+        nonlocal rows, y
+        x = [field.take(left, axis=-2) for field in kernel.fields]
+        if not np.array_equal(rows, right):
+            rows, y = right, [field.take(right, axis=-2) for field in kernel.fields]
+        return [_by_time(figure) for figure in kernel.roll(x, y)]
+
+    return roll
+
+
+def _looped(
+    loop: Callable[..., None], columns: "Columns", kernel: "Kernel", count: int
+) -> Callable[[IntArray, IntArray], list[FloatArray]]:
+    """The same, a pair at a time."""
+    window = len(columns.deviations)
+    fields = [_by_time(field) for field in kernel.fields[1:]]
+    shape = fields[0].shape[1:]
+    flat = tuple(field.reshape(len(field), -1) for field in fields)
+
+    def roll(left: IntArray, right: IntArray) -> list[FloatArray]:
+        out = np.empty((count, len(left), flat[0].shape[1]))
+        loop(columns.observations, flat, left, right, window, out)
+        return list(out.reshape(count, len(left), *shape))
+
+    return roll
+
+
+def _by_time(field: FloatArray) -> FloatArray:
+    """Of what lies by the steps before an anchor, (window, columns, blocks), a view by time."""
+    return field[::-1].transpose(1, 2, 0)
 
 
 def _spread(
@@ -150,6 +205,18 @@ def _spans(masks: NDArray[np.bool_], mask_of: IntArray, window: int) -> list[tup
         at = slice(ends[0], ends[-1] + 1) if is_gapless else ends  # a slice is ten times as fast
         spans.append((rows, at, len(ends)))
     return spans
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Fields of the columns, and what makes figures of windows of them."""
+
+    name: str  # of the loop in transforms.rolling_compiled that does what `roll` does
+    fields: Sides  # (..., columns, blocks); the first are the deviations, which a loop does without
+    roll: Callable[[Sides, Sides], tuple[FloatArray, ...]]  # raw figures (window, pairs, blocks)
+    figures: Callable[
+        [list[FloatArray], IntArray, IntArray], list[FloatArray]
+    ]  # of raw (pairs, blocks, window)
 
 
 @dataclass(frozen=True, slots=True)

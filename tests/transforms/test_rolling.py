@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -6,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import transforms
+from transforms import rolling_kernel
 from transforms.rolling import (
     FloatArray,
     Rolling,
@@ -153,6 +156,54 @@ def test_ewma_by_hand():
 def test_ewma_is_null_while_a_side_has_not_moved():
     r = ewma_correlation(matrix([0, 0, 1], [1, 2, 3]), *ONE_PAIR, warm_up=1)
     assert_near(r[:, 0], [NAN, NAN, 3 / np.sqrt(1 * 0.94**2 + 4 * 0.94 + 9)], 1e-12)
+
+
+# Compiled
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sessions=st.integers(1, 300),
+    window=st.integers(4, 40),
+    rho=st.sampled_from([0.0, 0.6, 0.99999]),
+    level=st.sampled_from([0.0, 1e6]),
+    missing=st.sampled_from([0.0, 0.2]),
+    threads=st.integers(1, 2),
+)
+def test_compiled_loops_give_the_same_to_the_bit(seed, sessions, window, rho, level, missing, threads):
+    rng = np.random.default_rng(seed)
+    returns = fat_tailed(seed, sessions, 5, rho) + level
+    returns[sessions // 2 : sessions // 2 + window, 1] = level
+    returns[rng.integers(sessions), rng.integers(5)] = 1e6
+    returns[rng.random(returns.shape) < missing] = NAN
+    pairs = (np.array([0, 0, 3, 1, 2, 4]), np.array([1, 2, 1, 0, 4, 4]))
+
+    def figures():
+        link = rolling_link(returns, *pairs, window, threads=threads)
+        r = rolling_correlation(returns, *pairs, window, threads=threads)
+        return [r, link.r, link.lo95, link.hi95, link.beta]
+
+    stepped = figures()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rolling_kernel, "_WORTH_COMPILING", 0)
+        patch.setattr(rolling_kernel, "_stepped", None)
+        looped = figures()
+    for expected, actual in zip(stepped, looped, strict=True):
+        np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+        bits = [np.nan_to_num(figure, copy=True).view(np.int64) for figure in (actual, expected)]
+        np.testing.assert_array_equal(*bits)
+
+
+def test_without_the_extra_the_steps_do_it(monkeypatch):
+    returns = fat_tailed(1, 100)
+    expected = rolling_correlation(returns, *ONE_PAIR, 30)
+    monkeypatch.setattr(rolling_kernel, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(rolling_kernel, "_looped", None)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "transforms.rolling_compiled", raising=False)
+    monkeypatch.delattr(transforms, "rolling_compiled", raising=False)
+    np.testing.assert_array_equal(rolling_correlation(returns, *ONE_PAIR, 30), expected)
 
 
 # Against the references
