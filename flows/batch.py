@@ -26,6 +26,8 @@ FIGURES = {
     ),
     raw.PolicyEvents: ("released_at", "kind", "target_low_pct", "target_high_pct", "tone"),
 }
+FUTURE = "not_in_the_future"  # a check that a row may pass tomorrow
+NO_MEMBER = "is_ticker"  # a check that some lines of a good list fail
 
 
 @dataclass(slots=True)
@@ -65,6 +67,13 @@ class Batch:
     def bad(self) -> int:
         """Number of rows set aside."""
         return pl.concat(self.refused)["line"].n_unique() if self.refused else 0
+
+    @property
+    def wrong(self) -> int:
+        """How many of them speak against the answer: cash and escrow stand in every list of members."""
+        if not self.refused:
+            return 0
+        return pl.concat(self.refused).filter(pl.col("check_name") != NO_MEMBER)["line"].n_unique()
 
 
 def as_json(row: dict[str, Any]) -> str:

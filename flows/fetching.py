@@ -40,7 +40,7 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
     wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
     asked = resume(wanted, stored, job.run_id)
     marks = answer_hashes(asked, job.now)
-    same = unchanged(asked, marks, stored.loads, job.universe, job.now)
+    same = unchanged(asked, marks, stored, job.universe, job.now)
     fresh = [request for request in asked if request.load_id not in same]
     outcomes = [*same.values(), *ask(fresh, job, runner, Progress(fresh).note)]
     outcomes = [replace(one, answer=marks.get(one.request.load_id)) for one in outcomes]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from flows.batch import FIGURES, Batch
+from flows.batch import FIGURES, NO_MEMBER, Batch
 from flows.sources import Answer, Request, SourceError
 from flows.spool import Part
 from flows.stamps import STAMP
@@ -35,7 +35,7 @@ def take_in(request: Request, answer: Answer) -> Batch:
         first = str(error).split("\n", 1)[0]
         raise SourceError(f"{request.source} {request.label}: {first}") from error
     allowed = max(FEW_BAD_ROWS, MAX_BAD_SHARE * answer.rows.height)
-    if batch.bad > allowed or (batch.bad and batch.rows.is_empty()):
+    if batch.wrong > allowed or (batch.bad and batch.rows.is_empty()):
         raise refusal(request, batch)
     return batch
 
@@ -50,12 +50,14 @@ class RefusedError(SourceError):
 def refusal(request: Request, batch: Batch) -> RefusedError:
     """An error that names the source, the share and the commonest check."""
     refused = pl.concat(batch.refused)
+    refused = refused if batch.wrong == 0 else refused.filter(pl.col("check_name") != NO_MEMBER)
     worst = refused["check_name"].value_counts(sort=True)["check_name"][0]
     line, _, column = refused.row(refused["check_name"].index_of(worst))
     value = batch.delivered[column][line] if column in batch.delivered else None
     such = "" if value is None else f", such as {column} {shown(value)}"
+    number = refused["line"].n_unique()
     error = RefusedError(
-        f"{request.source} {request.label}: {batch.bad} of {batch.delivered.height} rows are bad "
+        f"{request.source} {request.label}: {number} of {batch.delivered.height} rows are bad "
         f"(most fail {worst}{such}); none were stored, see ops.quarantine"
     )
     error.batch = batch

@@ -20,11 +20,12 @@ OF_BAR = ("source", "symbol", "interval")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The stored bars to compare with, the newest decision of every source, and the ledger."""
+    """The stored bars to compare with, the newest decision of every source, the ledger, what was refused."""
 
     bars: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(raw.Bars)))
     decided: dict[str, date] = field(default_factory=dict)
     loads: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(ops.Loads)))
+    refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=polars_schema(ops.Quarantine)))
 
     def last(self, request: Request) -> dict[str, date]:
         """The day of the newest bar of each symbol of a request."""
@@ -69,7 +70,7 @@ def known(store: Store, now: datetime, days: tuple[date, date] | None = None) ->
         bars = bars.filter(age <= widest)
     events = store.newest(raw.PolicyEvents, now).filter(pl.col("kind").is_in(["statement", "unscheduled"]))
     decided = events.group_by("source").agg(pl.col("released_at").max().dt.date())
-    return Known(bars, dict(decided.iter_rows()), store.read(ops.Loads))
+    return Known(bars, dict(decided.iter_rows()), store.read(ops.Loads), store.read(ops.Quarantine))
 
 
 def resume(wanted: list[Request], stored: Known, run_id: str) -> list[Request]:

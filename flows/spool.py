@@ -31,7 +31,7 @@ class Part:
         height, running, bad: Numbers of rows: good ones, bars that still ran, refused ones.
         delivered: Number of rows as they came.
         about: What its rows are about: source, interval and symbol or series, each as often as it is there.
-        is_whole: Whether it has everything up to now: no row was refused, and no earlier end was asked for.
+        is_whole: Whether it has everything up to now: no row is wrong, and no earlier end was asked for.
     """
 
     path: Path
@@ -81,7 +81,7 @@ def keep(batch: Batch, request: Request, zone: Path) -> Part:
         batch.bad,
         batch.delivered.height,
         about(batch, request),
-        is_whole=not batch.bad and request.until is None,
+        is_whole=not batch.wrong and request.until is None,
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from flows.batch import FIGURES, Batch
+from flows.batch import FIGURES, FUTURE, NO_MEMBER, Batch
 from flows.calendars import FIRST_DAY, sessions
 from flows.sources import Request, SourceError
 from schemas import raw
@@ -49,7 +49,7 @@ def stamp_bars(batch: Batch, request: Request) -> None:
         stamp_hours(batch)
     else:
         stamp_days(batch, request)
-    batch.refuse(pl.col("opened_at") > request.now, "not_in_the_future", "opened_at")
+    batch.refuse(pl.col("opened_at") > request.now, FUTURE, "opened_at")
     is_running = pl.col("first_at") > request.now
     batch.running = batch.rows.filter(is_running).height
     batch.rows = batch.rows.filter(~is_running)
@@ -73,7 +73,7 @@ def stamp_days(batch: Batch, request: Request) -> None:
     if request.calendar == "24/7" and about == "opened_at":  # an hour's price is none of midnight
         opened = to_instant(batch.rows, about)
         batch.refuse(opened.dt.truncate("1d") != opened, "opens_at_midnight", about)
-    batch.refuse(pl.col("session") > request.now.date() + timedelta(days=1), "not_in_the_future", about)
+    batch.refuse(pl.col("session") > request.now.date() + timedelta(days=1), FUTURE, about)
     batch.refuse(pl.col("session") < FIRST_DAY, "after_1990", about)
     book = calendar_of(batch.rows["session"], request)
     batch.rows = batch.rows.drop("opened_at", strict=False).join(
@@ -114,7 +114,7 @@ def stamp_macro(batch: Batch, request: Request) -> None:
     batch.rows = batch.rows.with_columns(
         available_at=pl.coalesce(given, pl.min_horizontal(released, "said_at"))  # a vintage shows it was out
     ).with_columns(first_at=pl.col("available_at"))
-    batch.refuse(pl.col("observed_on") > request.now.date(), "not_in_the_future", "observed_on")
+    batch.refuse(pl.col("observed_on") > request.now.date(), FUTURE, "observed_on")
 
 
 def stamp_actions(batch: Batch, request: Request) -> None:
@@ -139,11 +139,11 @@ def stamp_constituents(batch: Batch, request: Request) -> None:
         symbol=pl.col("symbol").cast(pl.String).str.strip_chars().replace(CLASS_SHARES),
         as_of_on=to_date(batch.rows, about),
     ).with_columns(first_at=end_of_day(pl.col("as_of_on")))
-    batch.refuse(~pl.col("symbol").str.contains("^[A-Z][A-Z.-]{0,9}$"), "is_ticker", "symbol")
+    batch.refuse(~pl.col("symbol").str.contains("^[A-Z][A-Z.-]{0,9}$"), NO_MEMBER, "symbol")
     to_numbers(batch, FIGURES[raw.Constituents])
     batch.refuse(pl.col("weight_pct").is_null(), "has_weight", "weight_pct")
     batch.refuse(pl.col("as_of_on").is_null(), "readable_time", about)
-    batch.refuse(pl.col("as_of_on") > request.now.date(), "not_in_the_future", about)
+    batch.refuse(pl.col("as_of_on") > request.now.date(), FUTURE, about)
 
 
 def stamp_snapshot(batch: Batch, request: Request) -> None:
@@ -153,7 +153,7 @@ def stamp_snapshot(batch: Batch, request: Request) -> None:
     )
     to_numbers(batch, FIGURES[raw.MarketSnapshot])
     batch.refuse(pl.col("captured_at").is_null(), "readable_time", "captured_at")
-    batch.refuse(pl.col("captured_at") > request.now, "not_in_the_future", "captured_at")
+    batch.refuse(pl.col("captured_at") > request.now, FUTURE, "captured_at")
 
 
 def stamp_events(batch: Batch, request: Request) -> None:
@@ -174,7 +174,7 @@ def stamp_events(batch: Batch, request: Request) -> None:
         pl.col("event_id").is_null() | pl.col("released_at").is_null(), "readable_time", "released_at"
     )
     batch.refuse(~pl.col("kind").is_in(EVENT_KINDS), "known_kind", "kind")
-    batch.refuse(~is_planned & (pl.col("released_at") > request.now), "not_in_the_future", "released_at")
+    batch.refuse(~is_planned & (pl.col("released_at") > request.now), FUTURE, "released_at")
 
 
 def to_numbers(batch: Batch, labels: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
 """Recorded files that were read before, and are as they were then: they are not read again.
 
 A file says the same when its bytes are the same and it is read by the same code with the same settings. Rows
-that were refused or still running are read again, unless the file says itself what time it was recorded at:
-what they are depends on the clock.
+that were refused as of the future or still running are read again, unless the file says itself when it was
+recorded: what they are depends on the clock.
 """
 
 from datetime import datetime
@@ -10,8 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.batch import FUTURE
 from flows.build_cache import code, fingerprint
 from flows.ledger import Outcome
+from flows.resume import Known
 from flows.sources import Request
 from flows.universe import Universe
 from schemas.table import name
@@ -45,7 +47,7 @@ def settings(request: Request) -> list[str]:
 
 
 def unchanged(
-    asked: list[Request], marks: dict[str, str], loads: pl.DataFrame, universe: Universe, now: datetime
+    asked: list[Request], marks: dict[str, str], stored: Known, universe: Universe, now: datetime
 ) -> dict[str, Outcome]:
     """By load id, the outcome of each request that need not be asked again.
 
@@ -54,17 +56,27 @@ def unchanged(
     Args:
         asked: The requests.
         marks: From `answer_hashes`.
-        loads: `ops.loads`, in the order in which they were loaded.
+        stored: `ops.loads`, in the order in which they were loaded, and what was ever refused.
         universe: Says which requests belong to one asset.
         now: The instant of the run.
     """
-    newest = loads.sort("run_id", maintain_order=True).unique(
+    newest = stored.loads.sort("run_id", maintain_order=True).unique(
         ["source", "table_name", "item", "interval"], keep="last", maintain_order=True
     )
     said = newest.filter(pl.col("status").is_in(SAID) & pl.col("answer_sha256").is_not_null())
-    final = said.filter((pl.col("rows_running") == 0) & (pl.col("rows_quarantined") == 0))
-    by_clock = {True: set(final["answer_sha256"]), False: set(said["answer_sha256"])}
-    same = {one.load_id for one in asked if marks.get(one.load_id) in by_clock[one.now == now]}
+    still = said.filter(rows_running=0)
+    early = stored.refused.filter(check_name=FUTURE).select("source", "table_name", "item")
+    has_early = set(early.iter_rows())
+    whole, complete, ended = (
+        set(loads["answer_sha256"]) for loads in (said, still, still.filter(rows_quarantined=0))
+    )
+
+    def is_same(one: Request) -> bool:
+        depends = (one.source, name(one.model), one.label) in has_early
+        fit = whole if one.now != now else ended if depends else complete
+        return marks.get(one.load_id) in fit
+
+    same = {one.load_id for one in asked if is_same(one)}
     by_series = {(one.source, one.item, one.interval): one.load_id for one in asked}
     for asset in universe.asset:
         own = {by_series.get((one.source, one.symbol, one.interval)) for one in asset.sources} - {None}

@@ -38,6 +38,13 @@ def go(home: Path, days: int = 0, **changes: object) -> Run:
     return run(Job(universe.load(path), home / "data", now=now, universe_path=path, **changes), Plain())
 
 
+def forget_the_recording(home: Path) -> None:
+    text = (home / "universe.toml").read_text()
+    (home / "universe.toml").write_text(
+        "\n".join(line for line in text.splitlines() if not line.startswith("recorded_at"))
+    )
+
+
 def test_the_second_run_reads_no_file_and_says_so_in_the_ledger(folder: Path, read: list[str]) -> None:
     second = go(folder, 1)
     assert read == []
@@ -100,10 +107,7 @@ def test_bars_that_were_still_running_are_read_again_when_the_clock_is_the_runs(
     home: Path, read: list[str]
 ) -> None:
     """The file says nothing of when it was recorded: what is final in it depends on when it is read."""
-    text = (home / "universe.toml").read_text()
-    (home / "universe.toml").write_text(
-        "\n".join(line for line in text.splitlines() if not line.startswith("recorded_at"))
-    )
+    forget_the_recording(home)
     newest = pl.read_csv(home / "rut.csv", try_parse_dates=True)["date"].max()
     noon = datetime(newest.year, newest.month, newest.day, 17, tzinfo=UTC) - NOW
     first = go(home, noon / timedelta(days=1))
@@ -114,4 +118,15 @@ def test_bars_that_were_still_running_are_read_again_when_the_clock_is_the_runs(
     assert running <= set(read)
     read.clear()
     go(home, 2)
+    assert read == []
+
+
+@pytest.mark.slow
+def test_rows_that_are_bad_at_any_time_are_not_read_again(folder: Path, read: list[str]) -> None:
+    forget_the_recording(folder)
+    revise(folder / "rut.csv", date(2025, 9, 3), -1e6)
+    first = go(folder, 1)
+    assert {one.request.path.name for one in first.outcomes if one.seen and one.seen.bad} == {"rut.csv"}
+    read.clear()
+    go(folder, 2)
     assert read == []

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.fetching import attempt
-from flows.intake import take_in
+from flows.intake import RefusedError, take_in
 from flows.ledger import land, load_landed
 from flows.sources import Request, SourceError, fetch
-from schemas import raw
+from schemas import ops, raw
 from warehouse.store import Store
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "iwm_constituents.parquet"
@@ -119,6 +119,36 @@ class Lists:
     def versions(self) -> int:
         with Store(self.folder / "warehouse.duckdb") as store:
             return store.tables()["raw.constituents"]
+
+
+# more lines than a list may have of bad rows
+CASH = ("-,0", "XTSLA 1,0", "P5N994,0", "--,0", "USD 1,0", "ESCROW 2,0")
+
+
+def test_lines_without_a_ticker_are_set_aside_and_speak_against_no_list(tmp_path: Path) -> None:
+    lists = Lists(tmp_path)
+    lists.learn("AAA,60", "BBB,40", *CASH)
+    assert lists.members(lists.now) == {"AAA", "BBB"}
+    lists.learn("AAA,60", "CCC,40", *CASH)
+    assert lists.members(lists.now) == {"AAA", "CCC"}  # the list is whole: who is not in it has left
+    with Store(tmp_path / "warehouse.duckdb") as store:
+        assert set(store.read(ops.Quarantine)["check_name"]) == {"is_ticker"}
+        loads = store.read(ops.Loads)
+    assert loads["rows_quarantined"].to_list() == [len(CASH)] * 2
+    with pytest.raises(RefusedError, match="6 of 13 rows are bad"):  # here others are
+        lists.learn("AAA,100", *(f"B{letter},x" for letter in "ABCDEF"), *CASH)
+    assert lists.members(lists.now) == {"AAA", "CCC"}
+
+
+def test_refusal_of_a_list_counts_and_names_what_is_wrong_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "members.csv"
+    rows = [*CASH, *(f"{line[:-2]}2,0" for line in CASH), *(f"B{letter},x" for letter in "ABCDEF"), "AAA,100"]
+    path.write_text("as_of_on,symbol,weight_pct\n" + "".join(f"2026-06-01,{row}\n" for row in rows))
+    asked = ask(path)
+    with pytest.raises(
+        RefusedError, match=r'6 of 19 rows are bad \(most fail is_a_number, such as weight_pct "x"'
+    ):
+        take_in(asked, fetch(asked))
 
 
 def test_corrected_list_takes_a_member_off_and_may_bring_it_back(tmp_path: Path) -> None:
