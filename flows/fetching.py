@@ -124,7 +124,8 @@ def after(first: Outcome, whole: Outcome) -> Outcome:
 
 def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
     """Land the attempts and stop, if the study's own pair has no answer at all."""
-    study, asked = job.universe.study, of_pair(job.universe, outcomes)
+    study = job.universe.study
+    asked = of_assets(job.universe, outcomes, study.target, study.benchmark)
     is_other = bool(outcomes) and not asked and job.only != KINDS
     if not is_other and all(outcome.error for outcome in asked):
         land_attempts(outcomes, job.zone, job.run_id)
@@ -134,11 +135,11 @@ def refuse_without_pair(job: Job, outcomes: list[Outcome]) -> None:
         )
 
 
-def of_pair(universe: Universe, outcomes: list[Outcome]) -> list[Outcome]:
-    """The outcomes of the sources of the study's own pair."""
+def of_assets(universe: Universe, outcomes: list[Outcome], *assets: str) -> list[Outcome]:
+    """The outcomes of the sources of some assets."""
     sources = {
         (source.source, source.symbol, source.interval)
-        for one in (universe.study.target, universe.study.benchmark)
+        for one in assets
         for source in universe.assets_by_id[one].sources
     }
     return [

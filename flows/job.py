@@ -99,7 +99,7 @@ class Job:
             "as_of": (self.as_of or self.now).isoformat(),
             "study": self.universe.study.model_dump(mode="json"),
             "universe": {
-                "path": str(self.universe_path.absolute()) if self.universe_path else "",
+                "path": str(self.universe_path.absolute()) if self.universe_path else None,
                 "fingerprint": self.universe.fingerprint,
             },
         }

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.fetching import NothingUsableError, of_pair
+from flows.fetching import NothingUsableError, of_assets
 from transforms.closes import SESSION_CLOSE
 from warehouse.reader import connect
 
@@ -53,7 +53,7 @@ def clock_lines(link: list[tuple[Any, ...]]) -> list[str]:
     if not link or any(convention == SESSION_CLOSE for convention, *_ in link):
         return []
     return [
-        "no price at the exchange's close, for want of hourly candles: no signal and no claim can be judged"
+        "too few prices at the exchange's close, which come of hourly candles: no signal, no claim judged"
     ]
 
 
@@ -67,13 +67,16 @@ def refuse_unusable(run: "Run") -> None:
     """Say so where a run found no correlation at all.
 
     Raises:
-        NothingUsableError: with the reason: sources of the study's pair that failed, or too few sessions.
+        NothingUsableError: with the reason: the failures of an asset without a price, or too few sessions.
     """
     with closing(connect(run.job.home)) as con:
         if con.execute("SELECT count(r) FROM mart.correlations").fetchall()[0][0]:
             return
+        priced = {asset for (asset,) in con.execute("SELECT DISTINCT asset FROM core.closes").fetchall()}
     study = run.job.universe.study
-    reasons = [str(outcome.error) for outcome in of_pair(run.job.universe, run.outcomes) if outcome.error]
+    lacking = [asset for asset in (study.target, study.benchmark) if asset not in priced]
+    asked = of_assets(run.job.universe, run.outcomes, *lacking)
+    reasons = [str(outcome.error) for outcome in asked if outcome.error]
     few = f"{study.target} and {study.benchmark} have fewer than {min(study.windows)} returns in common"
     why = f"{'; '.join(reasons)}; mend it and run again" if reasons else few
     raise NothingUsableError(f"{run.job.home}: what was published has not one correlation: {why}")

@@ -64,6 +64,27 @@ def regime(row: Row, threshold: float) -> tuple[str, str]:
     )
 
 
+def changes(rows: list[Row], session: date, clocks: Mapping[str, str]) -> list[tuple[str, list[Row]]]:
+    """What differs from the session before, by when; `session` is that of the headline."""
+    if not rows:
+        return [("Nothing changed", [])]
+    told: dict[tuple[date, date], list[Row]] = {}
+    for row in rows:
+        what = row["what"].replace(":", "")
+        for convention, clock in clocks.items():
+            what = what.replace(convention, clock)
+        told.setdefault((row["session"], row["session_before"]), []).append({**row, "what": what})
+    return [(since(*when, session), told[when]) for when in sorted(told)]
+
+
+def since(newest: date, before: date, session: date) -> str:
+    """When a word changed, for a reader of the headline's session."""
+    if newest > session:
+        return f"Since then, on {day(newest)}, without a correlation"
+    on = "" if newest == session else f" on {day(newest)}"
+    return f"Changed{on} since {day(before)}"
+
+
 def clocks(calendar: str) -> dict[str, str]:
     """When each convention takes its prices; the close is that of the study's exchange."""
     return {"session_close": f"{CITIES.get(calendar, calendar)} close", "utc_day": "midnight UTC"}
@@ -201,8 +222,8 @@ def not_known(rows: list[Row], both: Mapping[str, str], *, by_utc_days: bool) ->
     """Why there is no headline, by how the sources of the two assets stand; `both` are their names by id."""
     if by_utc_days:
         return (
-            "By UTC days their correlation is known, and shown here; without hourly candles there is no "
-            "price at the exchange's close, by which headline, signal and claims go."
+            "By UTC days their correlation is known, and shown here. Headline, signal and claims go by "
+            "prices at the exchange's close, which come of hourly candles: there are too few."
         )
     known = {row["asset"] for row in rows if standing(row) != "empty"}
     if lacking := [name for asset, name in both.items() if asset not in known]:

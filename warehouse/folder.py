@@ -41,13 +41,18 @@ def published(data: Path) -> Path:
     if not data.is_dir():
         raise FileNotFoundError(missing(data))
     if not path.exists():
-        raise FileNotFoundError(f"{path}: nothing is published there; run `make demo DATA={data}` first")
+        raise FileNotFoundError(f"{path}: nothing is published there; {filled(data)} first")
     return path
 
 
 def missing(data: Path) -> str:
     """That there is no such folder."""
-    return f"{data}: there is no such folder; name another, or make it with `make demo DATA={data}`"
+    return f"{data}: there is no such folder; name another, or {filled(data)} to make it"
+
+
+def filled(data: Path) -> str:
+    """What fills a folder."""
+    return f"run `make demo DATA={data}` (the samples) or `make live DATA={data}`"
 
 
 def unwritable(data: Path, why: str | None) -> str:

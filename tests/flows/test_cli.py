@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows import maintain, refresh, replay
+from flows import backfill, maintain, refresh, replay
 from flows.last import last
 from flows.lock import one_writer
 from warehouse import landing
@@ -289,8 +289,10 @@ def test_a_run_without_one_correlation_says_why(command: Command, home: Path) ->
 def test_a_run_of_too_few_sessions_says_so(command: Command, home: Path) -> None:
     for name in ("rut.csv", "spy.csv"):
         pl.read_csv(home / name).tail(15).write_csv(home / name)
+    (home / "eth_1d.parquet").write_bytes(b"")  # which is not why: there are hourly candles
     said = command()
     assert said.code == 1
+    assert "eth_1d.parquet" in failed(said)[0]
     assert said.err.endswith("not one correlation: ETH and RUT have fewer than 20 returns in common\n")
 
 
@@ -300,13 +302,15 @@ def test_a_coin_of_daily_candles_alone_is_told_as_such(command: Command, home: P
     path.write_text(first + (hourly + rest)[(hourly + rest).index("[[asset.sources]]", 1) :])
     said = command()
     assert (said.code, said.err) == (0, "")
-    assert "no price at the exchange's close, for want of hourly candles" in said.out
+    assert "too few prices at the exchange's close, which come of hourly candles" in said.out
     page = (home / "data" / "report" / "index.html").read_text()
     assert "By UTC days their correlation is known" in page
     assert "fewer joint sessions" not in page
 
 
-def test_another_universe_does_not_publish_over_the_first(command: Command, folder: Path) -> None:
+def test_another_universe_does_not_publish_over_the_first(
+    command: Command, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     published = folder / "data" / "published" / "latest.json"
     before = published.read_bytes()
     other = folder / "other.toml"
@@ -323,6 +327,11 @@ def test_another_universe_does_not_publish_over_the_first(command: Command, fold
     now = published.read_bytes()
     assert_one_line(command(at=folder), 2, *words)
     assert_one_line(command("--runner", "prefect", at=folder), 2, *words)
+    into = ["--universe", str(folder / "universe.toml"), "--data", str(folder / "data")]
+    code = backfill.main(["--since", "2025-09-01", "--runner", "plain", *into])
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("comove: ")]
+    assert (code, len(told)) == (2, 1)
+    assert all(word in told[0] for word in words)
     assert published.read_bytes() == now != before
     assert command("--take-over", at=folder).code == 0
     assert last(folder / "data").universe == (folder / "universe.toml").absolute()

@@ -14,7 +14,10 @@ from flows.start import refuse_unwritable, refuse_wrong_paths
 ROOT = Path(__file__).parents[2]
 SLOW = {"prefect", "polars", "duckdb", "pandera", "pydantic", "numpy", "pyarrow", "rich", "altair"}
 AS_OF = "2025-10-08T21:00Z"
-NO_FOLDER = "none: there is no such folder; name another, or make it with `make demo DATA=none`"
+NO_FOLDER = (
+    "none: there is no such folder; name another, or run `make demo DATA=none` (the samples) or "
+    "`make live DATA=none` to make it"
+)
 
 
 @pytest.mark.parametrize(

@@ -120,3 +120,25 @@ def test_labels_of_lines_that_end_close_together_do_not_touch(
     days = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 5)]
     rows = {"session": days, "target": [100.0, 150.0, ends[0]], "benchmark": [100.0, 95.0, ends[1]]}
     assert layout(pl.DataFrame(rows))[1] == rises
+
+
+def test_what_changed_is_told_by_when_it_did() -> None:
+    def change(what: str, newest: int, before: int) -> dict[str, Any]:
+        days = {"session": date(2026, 1, newest), "session_before": date(2026, 1, before)}
+        return {"what": what, "before": "weak", "after": "strong", **days}
+
+    clocks = {"session_close": "New York close", "utc_day": "midnight UTC"}
+    rows = [
+        change("condition: volume", 8, 7),
+        change("signal state", 9, 8),
+        change("verdict of 30 sessions, session_close", 8, 7),
+        change("verdict of 60 sessions, utc_day", 7, 5),
+    ]
+    assert [
+        (when, [row["what"] for row in told]) for when, told in words.changes(rows, date(2026, 1, 8), clocks)
+    ] == [
+        ("Changed on 7 January 2026 since 5 January 2026", ["verdict of 60 sessions, midnight UTC"]),
+        ("Changed since 7 January 2026", ["condition volume", "verdict of 30 sessions, New York close"]),
+        ("Since then, on 9 January 2026, without a correlation", ["signal state"]),
+    ]
+    assert words.changes([], date(2026, 1, 8), clocks) == [("Nothing changed", [])]

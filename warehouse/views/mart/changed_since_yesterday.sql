@@ -1,8 +1,8 @@
 -- One row per pair and word that differs between its newest session and the one before: verdict, link, regime, state or condition
 -- what: What differs: the verdict of a window, the state, a condition of the signal, or the regime of a window
--- session_before: The session before the newest
+-- session_before: The last session before it that has such a word
 -- before: The word at the session before
--- after: The word at the newest session
+-- after: The word at the newest session that has one
 WITH words AS (
     SELECT
         asset,
