@@ -7,11 +7,13 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from schemas import BY_NAME, Table
 from schemas.table import key, name, polars_schema
 from warehouse.definitions import about, append_only, mark
 
+BATCH = 122_880  # rows of a row group of DuckDB: whole ones are written by all processors, and not merged
 DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 
 
@@ -167,7 +169,8 @@ class Queries:
     @contextmanager
     def beside(self, rows: pl.DataFrame) -> Iterator[None]:
         """Queries may name some rows `incoming` while the block lasts."""
-        self.con.register("incoming", rows.to_arrow(compat_level=pl.CompatLevel.newest()))  # texts uncopied
+        table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())  # texts are not copied again
+        self.con.register("incoming", pa.Table.from_batches(table.to_batches(BATCH), table.schema))
         try:
             yield
         finally:
