@@ -42,8 +42,9 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
     marks = answer_hashes(asked, job.now)
     same = unchanged(asked, marks, stored, job.universe, job.now)
     fresh = [request for request in asked if request.load_id not in same]
-    outcomes = [*same.values(), *ask(fresh, job, runner, Progress(fresh).note)]
-    outcomes = [replace(one, answer=marks.get(one.request.load_id)) for one in outcomes]
+    found = [*same.values(), *ask(fresh, job, runner, Progress(fresh).note)]
+    by_id = {one.request.load_id: replace(one, answer=marks.get(one.request.load_id)) for one in found}
+    outcomes = [by_id[request.load_id] for request in asked]  # in the same order whatever was read again
     outcomes = compared(outcomes, stored, job, runner)
     refuse_without_pair(job, outcomes)
     return outcomes

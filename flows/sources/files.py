@@ -30,6 +30,11 @@ ABOUT = {
     raw.PolicyEvents: ("released_at",),
 }
 ITEM = {raw.Bars: "symbol", raw.Macro: "series_id", raw.Actions: "symbol"}  # else a file is about one thing
+SEPARATORS = {
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "bars",
+}  # besides the comma, which is the one that is read
 
 
 def fetch(request: Request) -> Answer:
@@ -90,7 +95,10 @@ def check_columns(frame: pl.LazyFrame, request: Request, path: Path) -> str:
     if about is None:
         missing.append(" or ".join(ABOUT[request.model]))
     if missing:
-        raise SourceError(f"{path}: lacks the column {', '.join(missing)} (it has {plainly(sorted(names))})")
+        said = f"{path}: lacks the column {', '.join(missing)} (it has {plainly(sorted(names))})"
+        mark = next((mark for mark in SEPARATORS if len(names) == 1 and mark in next(iter(names))), None)
+        hint = f"; its columns are separated by {SEPARATORS[mark]}: save it with commas" if mark else ""
+        raise SourceError(said + hint)
     return str(about)
 
 

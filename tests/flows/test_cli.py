@@ -254,6 +254,10 @@ SPOILED = {
         b"symbol,date,close\nX,2025-10-08,-1\nX,2025-10-09,nan\nX,2025-10-12,1\n",
         "3 of 3 rows are bad",
     ),
+    "semicolons.csv": (
+        b"date;symbol;close\n2025-10-08;X5;1,5\n",
+        "separated by semicolons: save it with commas",
+    ),
     "name.parquet": (b"PAR1 and no more", "cannot be read as parquet"),
     "empty.parquet": (b"", "is empty"),
 }
