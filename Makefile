@@ -47,7 +47,7 @@ serve: $(VENV)/.core ## Prefect server, worker and all deployments, on loopback 
 	@$(BIN)/python -m flows.bound flows.serve
 
 test: $(VENV)/.test ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## format, lint, types, spelling, generated docs, links, quick tests
 	@$(BIN)/ruff format --check .
@@ -55,7 +55,7 @@ check: $(VENV)/.test ## format, lint, types, spelling, generated docs, links, qu
 	@$(BIN)/mypy
 	@$(BIN)/codespell
 	@$(BIN)/python -m flows.dictionary --check
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 format: $(VENV)/.test ## format the code
 	@$(BIN)/ruff format .

@@ -19,6 +19,18 @@ from warehouse.lake import Lake
 settings.register_profile("untimed", deadline=None)  # on a busy machine any example may be slow
 settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
+LONGEST = (  # files, which begin first: a worker that has one at the end keeps the others waiting
+    "test_served.py",
+    "test_split.py",
+    "test_upkeep_kills.py",
+    "test_following.py",
+    "test_many_symbols.py",
+    "test_crash_points.py",
+    "test_loop.py",
+    "test_random_kills.py",
+    "test_lake_kills.py",
+    "test_pipeline.py",
+)
 DIRTY = Path(__file__).parent / "dirty"
 FIRST, LAST = date(2025, 6, 2), date(2025, 11, 20)
 HOLIDAYS = [date(2025, 6, 19), date(2025, 7, 4), date(2025, 9, 1)]  # of XNYS between the two
@@ -146,6 +158,12 @@ def write(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(path)
     else:
         frame.write_csv(path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    rank = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(scope="session")
