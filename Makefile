@@ -47,7 +47,7 @@ serve: $(VENV)/.core ## Prefect server, worker and all deployments, on loopback 
 	@$(BIN)/python -m flows.bound flows.serve
 
 test: $(VENV)/.test ## run the tests
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## format, lint, types, spelling, generated docs, links, quick tests
 	@$(BIN)/ruff format --check .
