@@ -36,6 +36,7 @@ FAILURES = (
 )
 INSTANT, DAY = "2025-10-08T21:00Z", "2025-10-08"
 UNIVERSE = Path("universe.toml")
+OTHERS_LEVEL = "PREFECT_LOGGING_ROOT_LEVEL"  # in the environment: of libraries that log to Prefect's console
 WIDTH = 110  # of what is not written to a terminal
 
 
@@ -140,4 +141,13 @@ def quietly() -> Iterator[None]:
     level = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")
     with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
         setup_logging(incremental=False)
-        yield
+        before = os.environ.get(OTHERS_LEVEL)
+        os.environ[OTHERS_LEVEL] = (
+            before or level
+        )  # for the server: what it stops in the midst of, others log
+        try:
+            yield
+        finally:
+            os.environ.pop(OTHERS_LEVEL)
+            if before:
+                os.environ[OTHERS_LEVEL] = before

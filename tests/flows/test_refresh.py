@@ -1,5 +1,7 @@
 """The same pipeline as a flow: what the orchestrator sees of it."""
 
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import TaskRun
 
 from flows import lineage
+from flows.command import quietly
 from flows.pipeline import Run
 from flows.refresh import refresh
 
@@ -102,3 +105,23 @@ def descent(event: dict[str, Any]) -> set[str]:
     """The tables that a materialized one was made of."""
     of_assets = [one for one in event["related"] if one["prefect.resource.role"] == "asset"]
     return {one["prefect.resource.id"].removeprefix("duckdb://comove/") for one in of_assets}
+
+
+SERVER = """
+import logging
+from prefect.logging.configuration import setup_logging
+setup_logging()
+logging.getLogger("sqlalchemy.pool").error("stopped in the midst of it")
+"""
+
+
+def test_what_the_temporary_servers_libraries_log_is_not_shown() -> None:
+    def said() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", SERVER], capture_output=True, text=True, check=True
+        ).stderr
+
+    assert "stopped in the midst of it" in said()
+    with quietly():
+        assert said() == ""
+    assert "stopped in the midst of it" in said()
