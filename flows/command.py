@@ -36,7 +36,9 @@ FAILURES = (
 )
 INSTANT, DAY = "2025-10-08T21:00Z", "2025-10-08"
 UNIVERSE = Path("universe.toml")
-OTHERS_LEVEL = "PREFECT_LOGGING_ROOT_LEVEL"  # in the environment: of libraries that log to Prefect's console
+OTHERS_LEVEL = (
+    "PREFECT_LOGGING_ROOT_LEVEL"  # of the server's libraries, which log what is broken off at its end
+)
 WIDTH = 110  # of what is not written to a terminal
 
 
@@ -142,9 +144,7 @@ def quietly() -> Iterator[None]:
     with temporary_settings({PREFECT_LOGGING_LEVEL: level, PREFECT_SERVER_LOGGING_LEVEL: level}):
         setup_logging(incremental=False)
         before = os.environ.get(OTHERS_LEVEL)
-        os.environ[OTHERS_LEVEL] = (
-            before or level
-        )  # for the server: what it stops in the midst of, others log
+        os.environ[OTHERS_LEVEL] = before or level  # the server that is started has it
         try:
             yield
         finally:

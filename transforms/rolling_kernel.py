@@ -77,11 +77,7 @@ def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], IntArray]:
 
 
 def rolled(
-    pairs: Pairs,
-    window: int,
-    kernel: "Callable[[Columns], Kernel]",
-    figures: int,
-    threads: int | None,
+    pairs: Pairs, window: int, kernel: "Callable[[Columns], Kernel]", figures: int, threads: int | None
 ) -> list[FloatArray]:
     """The figures of a kernel for every pair, each (pairs, sessions), NaN where no window ends."""
     order = np.argsort(pairs.mask_of, kind="stable")
@@ -89,7 +85,6 @@ def rolled(
     threads = threads or os.cpu_count() or 1
     shared = _LONELY_PAIRS * -(-len(order) // max(1, len(pairs.masks)))
     size = max(1, min(_BATCH_PAIRS, shared, -(-len(order) // threads)))
-
     loops = _compiled() if result[0].size >= _WORTH_COMPILING else None
 
     def run(first: int) -> None:
@@ -214,9 +209,7 @@ class Kernel:
     name: str  # of the loop in transforms.rolling_compiled that does what `roll` does
     fields: Sides  # (..., columns, blocks); the first are the deviations, which a loop does without
     roll: Callable[[Sides, Sides], tuple[FloatArray, ...]]  # raw figures (window, pairs, blocks)
-    figures: Callable[
-        [list[FloatArray], IntArray, IntArray], list[FloatArray]
-    ]  # of raw (pairs, blocks, window)
+    figures: Callable[[list[FloatArray], IntArray, IntArray], list[FloatArray]]  # of raw ones by time
 
 
 @dataclass(frozen=True, slots=True)

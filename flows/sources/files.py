@@ -30,11 +30,7 @@ ABOUT = {
     raw.PolicyEvents: ("released_at",),
 }
 ITEM = {raw.Bars: "symbol", raw.Macro: "series_id", raw.Actions: "symbol"}  # else a file is about one thing
-SEPARATORS = {
-    ";": "semicolons",
-    "\t": "tabs",
-    "|": "bars",
-}  # besides the comma, which is the one that is read
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # that are not read
 
 
 def fetch(request: Request) -> Answer:
