@@ -28,6 +28,8 @@ LIBRARIES = (  # their figures may change with them
     "scipy",
     "duckdb",
     "exchange-calendars",
+    "korean-lunar-calendar",
+    "pyluach",
     "pandas",
     "tzdata",
 )
