@@ -29,6 +29,7 @@ CLASS_SHARES = {  # iShares drops the separator before the class of shares; data
     "MOGA": "MOG-A",
     "UHALB": "UHAL-B",
 }
+TICKER = "^[A-Z][A-Z.-]{0,9}$"
 NUMBERS = (pl.String, pl.Categorical, pl.Null)  # besides numbers, what may be read as one
 TIME_FORMATS = (
     "%Y-%m-%d %H:%M:%S",
@@ -139,7 +140,9 @@ def stamp_constituents(batch: Batch, request: Request) -> None:
         symbol=pl.col("symbol").cast(pl.String).str.strip_chars().replace(CLASS_SHARES),
         as_of_on=to_date(batch.rows, about),
     ).with_columns(first_at=end_of_day(pl.col("as_of_on")))
-    batch.refuse(~pl.col("symbol").str.contains("^[A-Z][A-Z.-]{0,9}$"), NO_MEMBER, "symbol")
+    is_ticker, is_like_one = (pl.col("symbol").str.contains(form) for form in (TICKER, f"(?i){TICKER}"))
+    batch.refuse(is_like_one & ~is_ticker, "is_upper_case", "symbol")
+    batch.refuse(~is_like_one, NO_MEMBER, "symbol")
     to_numbers(batch, FIGURES[raw.Constituents])
     batch.refuse(pl.col("weight_pct").is_null(), "has_weight", "weight_pct")
     batch.refuse(pl.col("as_of_on").is_null(), "readable_time", about)

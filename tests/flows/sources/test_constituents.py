@@ -140,6 +140,15 @@ def test_lines_without_a_ticker_are_set_aside_and_speak_against_no_list(tmp_path
     assert lists.members(lists.now) == {"AAA", "CCC"}
 
 
+def test_a_ticker_in_small_letters_may_be_a_member_so_nobody_is_taken_off(tmp_path: Path) -> None:
+    lists = Lists(tmp_path)
+    lists.learn("AAA,60", "BBB,40")
+    lists.learn("AAA,60", "bbb,40")
+    assert lists.members(lists.now) == {"AAA", "BBB"}
+    with Store(tmp_path / "warehouse.duckdb") as store:
+        assert store.read(ops.Quarantine)["check_name"].to_list() == ["is_upper_case"]
+
+
 def test_refusal_of_a_list_counts_and_names_what_is_wrong_with_it(tmp_path: Path) -> None:
     path = tmp_path / "members.csv"
     rows = [*CASH, *(f"{line[:-2]}2,0" for line in CASH), *(f"B{letter},x" for letter in "ABCDEF"), "AAA,100"]
