@@ -24,6 +24,7 @@ from warehouse.folder import NOTHING_CHANGED, complain, default
 from warehouse.landing import LandingError
 from warehouse.place import StoreError
 from warehouse.store import DatabaseError
+from warehouse.transactions import interruption
 
 DONE, LOCKED_OUT, STOPPED = 0, 3, 130
 FAILURES = (
@@ -101,14 +102,16 @@ def exit_code(action: Callable[[], int]) -> int:
     try:
         with stoppable():
             return action()
-    except KeyboardInterrupt:
-        return complain("stopped; what was published stays, run again", STOPPED)
     except (UniverseError, LakeError, ClusterError) as error:
         return complain(str(error), BAD_INPUT)
     except LockedError as error:
         return complain(str(error), LOCKED_OUT)
     except FAILURES as error:
         return complain(str(error), NOTHING_CHANGED)
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not interruption(error):
+            raise
+        return complain("stopped; what was published stays, run again", STOPPED)
     except DatabaseError as error:
         first = str(error).split("\n", 1)[0]
         return complain(f"{first}; what was published stays, mend it and run again", NOTHING_CHANGED)

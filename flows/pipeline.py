@@ -17,6 +17,7 @@ from warehouse.boundary import boundary
 from warehouse.landing import landed
 from warehouse.publish import Publication, publish
 from warehouse.store import Store
+from warehouse.transactions import interruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def leave_page(home: Path, runner: Runner) -> tuple[Path | None, list[str]]:
     try:
         return runner.call(render, home), []
     except Exception as error:  # whatever the page's libraries raise, the data are out already
+        if interruption(error):
+            raise
         trouble = (
             f"the page could not be rendered ({type(error).__name__}: {error}); what was published is whole"
         )

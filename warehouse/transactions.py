@@ -13,6 +13,12 @@ A = TypeVar("A")
 ATTEMPTS = 12  # of a transaction that another writer is in the way of
 
 
+def interruption(error: BaseException) -> BaseException | None:
+    """What ended a query, if a signal did: DuckDB makes a RuntimeError of what its handler raises."""
+    cause = error.__cause__ if isinstance(error, RuntimeError) else None
+    return None if isinstance(cause, Exception) else cause
+
+
 class Transactions:
     """Transactions on a connection to a warehouse."""
 
@@ -59,8 +65,10 @@ class Transactions:
             raise StoreError(
                 f"{self.path}: nothing was written ({first}); make room or mend it, then run again"
             ) from error
-        except BaseException:
+        except BaseException as error:
             self._roll_back()
+            if signal := interruption(error):
+                raise signal from None
             raise
         finally:
             self._is_within = False

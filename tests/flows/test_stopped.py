@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from flows.command import exit_code
 from tests.flows.served import ROOT, below, words
+from warehouse.store import Store
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -28,6 +31,47 @@ def test_a_command_that_is_stopped_says_so_in_one_line(
     assert exit_code(struck) == 130
     assert capsys.readouterr().err == "comove: stopped; what was published stays, run again\n"
     assert signal.getsignal(number) is before
+
+
+LONG = "SELECT count(*) FROM range(1_000_000) a, range(1_000_000) b WHERE a.range % 7 = b.range % 11"
+
+
+def soon(number: signal.Signals) -> None:
+    """A signal once the query below is under way."""
+    threading.Timer(0.5, os.kill, [os.getpid(), number]).start()
+
+
+def test_a_command_that_is_stopped_in_a_query_says_so_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def struck() -> int:
+        with duckdb.connect() as con:
+            soon(signal.SIGTERM)
+            con.execute(LONG)
+        return 0
+
+    assert exit_code(struck) == 130
+    assert capsys.readouterr().err == "comove: stopped; what was published stays, run again\n"
+
+
+def test_a_query_that_fails_is_no_stop() -> None:
+    def fails() -> int:
+        raise RuntimeError("of its own") from ValueError("of another")
+
+    with pytest.raises(RuntimeError, match="of its own"):
+        exit_code(fails)
+
+
+def test_a_transaction_that_is_stopped_is_undone_and_raises_what_stopped_it(tmp_path: Path) -> None:
+    with Store(tmp_path / "warehouse.duckdb") as store:
+
+        def write() -> None:
+            store.con.execute("CREATE TABLE half (x INTEGER)")
+            soon(signal.SIGINT)
+            store.con.execute(LONG)
+
+        with pytest.raises(KeyboardInterrupt):
+            store.transact(write)
+        assert "half" not in store.tables()
+        assert store.con.execute("SELECT 1").fetchall() == [(1,)]
 
 
 @pytest.mark.slow
