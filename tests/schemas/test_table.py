@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandera.errors import SchemaErrors
 
 from flows.dictionary import PAGE, page
 from schemas import BY_NAME, TABLES, core, mart, ops, raw, table
@@ -274,3 +277,54 @@ def test_to_conform_is_to_order_and_to_fill_but_not_to_lose() -> None:
 
 def test_an_empty_table_is_a_valid_one() -> None:
     assert failures(pl.DataFrame(schema=table.polars_schema(ops.Loads)), ops.Loads).is_empty()
+
+
+VALUES: dict[pl.DataType, st.SearchStrategy[object]] = {
+    pl.String(): st.sampled_from(["", "ETH", "1d"]),
+    pl.Float64(): st.sampled_from([-2.0, -0.5, 0.0, 0.5, 1.0, 99.0, 101.0, float("inf"), float("nan")]),
+    pl.Int32(): st.sampled_from([-1, 0, 1, 90]),
+    pl.Int64(): st.sampled_from([-1, 0, 1, 90]),
+    pl.Boolean(): st.booleans(),
+    pl.Date(): st.just(date(2025, 10, 8)),
+    pl.Datetime("us", "UTC"): st.just(NOON),
+}
+
+
+def rows(data: st.DataObject, model: type[Table]) -> pl.DataFrame:
+    """A few rows; of a column either all values are allowed ones, as far as a list says them, or any."""
+    size, made = data.draw(st.integers(0, 3)), {}
+    for label, column in model.to_schema().columns.items():
+        words = [check.statistics.get("allowed_values") for check in column.checks]
+        listed = next((st.sampled_from(sorted(some)) for some in words if some), VALUES[column.dtype.type])
+        values = listed if data.draw(st.booleans()) else st.one_of(st.none(), VALUES[column.dtype.type])
+        if data.draw(st.integers(0, 9)) and not column.nullable:
+            values = listed
+        made[label] = pl.Series(
+            data.draw(st.lists(values, min_size=size, max_size=size)), dtype=column.dtype.type
+        )
+    return pl.DataFrame(made)
+
+
+@each_table
+@settings(max_examples=20)
+@given(data=st.data())
+def test_what_is_asked_at_once_is_what_pandera_asks_one_by_one(
+    model: type[Table], data: st.DataObject
+) -> None:
+    frame = rows(data, model)
+    try:
+        model.validate(frame, lazy=True)
+        is_valid = True
+    except SchemaErrors:
+        is_valid = False
+    has_nan = any(frame[c].is_nan().any() for c in frame.columns if frame.schema[c].is_float())
+    assert table.holds(frame, model) == (is_valid and not has_nan)
+
+
+@each_table
+def test_a_schema_asks_for_nothing_that_is_not_asked_at_once(model: type[Table]) -> None:
+    schema = model.to_schema()
+    assert not any([schema.unique, schema.coerce, schema.ordered, schema.parsers])
+    for column in schema.columns.values():
+        assert column.required
+        assert not any([column.unique, column.coerce, column.regex, column.parsers])
