@@ -120,11 +120,14 @@ def hysteresis(r: FloatArray, threshold: float) -> NDArray[np.bool_]:
 def chance(series: list[tuple[int, float | None, int]], threshold: float) -> list[float | None]:
     """Expected changes per year of each (window, mean r, number of r); None without an r."""
     found: list[float | None] = [None] * len(series)
+    sessions = max((n + window for window, mean_r, n in series if mean_r is not None), default=0)
+    a, b = fat_tailed(sessions)
     for window in {window for window, mean_r, _ in series if mean_r is not None}:
         own = [at for at, (w, mean_r, _) in enumerate(series) if w == window and mean_r is not None]
         mean_r = np.array([series[at][1] for at in own])
         odds = mean_r / np.sqrt(np.maximum(1 - mean_r**2, np.finfo(np.float64).tiny))
-        enter, leave = turning_points(*noise(window, max(series[at][2] for at in own)), threshold)
+        length = max(series[at][2] for at in own) + window - 1
+        enter, leave = turning_points(*rolling_noise(a[:length], b[:length], window), threshold)
         known, place = np.unique(odds, return_inverse=True)  # places compare like odds, and faster
         small = np.min_scalar_type(len(known))
         enter = np.searchsorted(known, enter, "left").astype(small)
@@ -169,33 +172,44 @@ def turning_points(ratio: FloatArray, r: FloatArray, threshold: float) -> FloatA
         Shape (2, paths, sessions): to enter and to leave, infinite where no run can end yet.
     """
     ends = []
-    for level, worst in ((threshold + ENTER, np.max), (threshold - LEAVE, np.min)):
+    for level, worst in ((threshold + ENTER, np.maximum), (threshold - LEAVE, np.minimum)):
         at = ratio * (level / np.sqrt(1 - level**2) * np.sqrt(np.maximum(1 - r * r, 0)) - r)
-        never = np.full(at.shape, np.inf if worst is np.max else -np.inf)
-        if at.shape[1] >= RUN:
-            never[:, RUN - 1 :] = worst(np.lib.stride_tricks.sliding_window_view(at, RUN, axis=1), axis=-1)
+        never = np.full(at.shape, np.inf if worst is np.maximum else -np.inf)
+        last = at.shape[1] - RUN + 1
+        if last > 0:
+            never[:, RUN - 1 :] = worst.reduce([at[:, shift : last + shift] for shift in range(RUN)])
         ends.append(never)
     return np.stack(ends)
 
 
-def noise(window: int, readings: int) -> tuple[FloatArray, FloatArray]:
-    """Two series of fat-tailed noise: their rolling ratio of deviations and correlation, (paths, readings).
+def fat_tailed(sessions: int) -> tuple[FloatArray, FloatArray]:
+    """Two independent series of fat-tailed noise, each (sessions, paths).
 
     Student's t with 5 degrees of freedom, both series scaled alike at each session, as returns are: normal
     noise would make chance look tamer than it is (0.45 changes a year for ETH on ^RUT at 60 sessions,
     against 1.0). Every pair is simulated from the same random numbers, drawn in order of time, so that a
     figure depends neither on the other pairs nor on their order.
     """
-    random = np.random.default_rng(SEED)
-    draws = random.standard_normal((readings + window - 1, 2 + TAILS, PATHS))
+    draws = np.random.default_rng(SEED).standard_normal((sessions, 2 + TAILS, PATHS))
     scale = np.sqrt(np.square(draws[:, 2:]).mean(axis=1))
-    a, b = draws[:, 0] / scale, draws[:, 1] / scale
+    return draws[:, 0] / scale, draws[:, 1] / scale
+
+
+def rolling_noise(a: FloatArray, b: FloatArray, window: int) -> tuple[FloatArray, FloatArray]:
+    """The ratio of the deviations of two series in each window and their correlation, (paths, windows).
+
+    Args:
+        a: (sessions, paths).
+        b: Likewise.
+        window: Sessions.
+    """
 
     def mean(values: FloatArray) -> FloatArray:
         total = np.pad(np.cumsum(values, axis=0), ((1, 0), (0, 0)))
         return np.ascontiguousarray((total[window:] - total[:-window]).T) / window
 
-    aa, ab, bb = (mean(x * y) - mean(x) * mean(y) for x, y in ((a, a), (a, b), (b, b)))
+    mean_a, mean_b = mean(a), mean(b)
+    aa, ab, bb = mean(a * a) - mean_a * mean_a, mean(a * b) - mean_a * mean_b, mean(b * b) - mean_b * mean_b
     return np.sqrt(bb / aa), ab / np.sqrt(aa * bb)
 
 

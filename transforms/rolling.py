@@ -110,16 +110,19 @@ def ewma_correlation(
     """
     pairs = joint_pairs(returns, left, right, MIN_WINDOW)
     joint = pairs.masks[pairs.mask_of]
-    result = np.full(joint.shape, np.nan)
-    moments = np.zeros((3, len(left)))
-    for session, seen in enumerate(joint.T):
-        x, y = returns[session, left], returns[session, right]
-        new = decay * moments + (1 - decay) * np.stack([x * y, x * x, y * y])
-        np.copyto(moments, new, where=seen)
-        xy, xx, yy = moments
-        np.copyto(result[:, session], xy * reciprocal(np.sqrt(xx) * np.sqrt(yy)), where=seen)
-    result[np.cumsum(joint, axis=1) < warm_up] = np.nan
-    return np.clip(result, -1, 1, out=result).T
+    x, y = returns[:, left], returns[:, right]
+    moments = (1 - decay) * np.stack(
+        [x * y, x * x, y * y], axis=1
+    )  # (sessions, 3, pairs): each session's own
+    before = np.zeros(moments.shape[1:])
+    for own, seen in zip(moments, joint.T, strict=True):
+        np.copyto(own, np.where(seen, own + decay * before, before))
+        before = own
+    xy, xx, yy = moments.transpose(1, 2, 0)
+    result: FloatArray = xy * reciprocal(np.sqrt(xx) * np.sqrt(yy))
+    result[~joint | (np.cumsum(joint, axis=1) < warm_up)] = np.nan
+    np.clip(result, -1, 1, out=result)
+    return result.T
 
 
 def _centred_ranks(column: FloatArray, window: int) -> FloatArray:
