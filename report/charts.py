@@ -2,22 +2,19 @@
 
 Colours are custom properties of the page's style sheet (`var(--target)`), so that one specification serves
 light, dark and print. Data are named here and handed over beside the specification, which depends on its
-arguments alone and is made once for them: read it, do not change it.
+arguments alone and is made once for them (`report.drawn`): read it, do not change it.
 """
 
-import math
 from functools import cache
 
 import altair as alt
-import polars as pl
 
-from report.marks import DAY, Spec, days, end_label, line, log_ticks, of_asset, rule, spec
+from report.drawn import Spec
+from report.marks import DAY, days, end_label, line, of_asset, rule, spec
 
 TALL, MEDIUM, LOW = 320, 220, 150
 CORRELATION = alt.Scale(domain=[-1, 1])
 INTERVAL = alt.Tooltip("range:N", title="95% interval")
-ABOVE, BELOW = -12, 18  # where a line's label goes, in pixels from its end
-CLOSE = 0.1  # of a chart's height: ends of lines whose labels would touch
 TILE = 76  # pixels that an interval takes in a tile
 TICKS = [-1, -0.5, 0, 0.5, 1]
 
@@ -99,16 +96,6 @@ def overlay(target: str, benchmark: str, ticks: tuple[float, ...], rises: tuple[
         made.append(end_label("rows", field, name, color, rise))
     tips = {"target": target, "benchmark": benchmark}
     return spec(alt.layer(*made), TALL, tips)
-
-
-def layout(rows: pl.DataFrame) -> tuple[tuple[float, ...], tuple[int, int]]:
-    """What `overlay` needs of its rows: ticks between their ends, and labels that do not touch."""
-    target, benchmark = rows.sort("session").select("target", "benchmark").row(-1)
-    values = [*rows["target"], *rows["benchmark"]]
-    low, high = min(values), max(values)
-    is_close = abs(math.log(target / benchmark)) < CLOSE * math.log(high / low)
-    below = (ABOVE, BELOW) if target >= benchmark else (BELOW, ABOVE)
-    return log_ticks(low, high), below if is_close else (ABOVE, ABOVE)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from report import queries, words
-from report.marks import Spec
+from report.drawn import Drawn, Spec
 from report.panel import Figure, Pair, Panel
 from report.panels import panels
 from report.queries import Connection, ask
@@ -39,7 +39,7 @@ def pair_of(
 
 def shown(con: Connection, pair: Pair) -> Iterator[tuple[Panel, list["Chart"]]]:
     """The panels of a pair with their charts, in the page's order."""
-    for panel in panels(con, pair):
+    for panel in panels(con, pair, Drawn()):
         yield panel, [Chart(complete(figure), figure.description) for figure in panel.figures]
 
 

@@ -1,16 +1,15 @@
 """What the charts are put together from: axes, lines, rules and labels, and the look of a specification."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 
-Spec = dict[str, Any]
+from report.drawn import Spec
+
 FONT = (
     'Inter, ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif'
 )
-FEWEST = 3  # ticks of an axis
 DAY = alt.Scale(type="utc")
 
 
@@ -55,20 +54,6 @@ def days(title: str | None = None, **options: Any) -> alt.X:
     return alt.X(
         "session:T", scale=DAY, title=title, axis=alt.Axis(tickCount=6, labelOverlap="greedy"), **options
     )
-
-
-def log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Round values between two: of the series 1, 2, 5, 10, or where it has too few, at even steps."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    series = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
-    if len(ticks := [value for value in series if low <= value <= high]) >= FEWEST:
-        return tuple(ticks)
-    step = max(
-        value
-        for value in (10.0**n * of for n in range(-3, 6) for of in (1, 2, 5))
-        if value <= max((high - low) / FEWEST, 0.001)
-    )
-    return tuple(round(n * step, 6) for n in range(math.ceil(low / step), math.floor(high / step) + 1))
 
 
 def rule(value: float, label: str = "") -> Any:

@@ -20,13 +20,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from report import figures, queries, words
 from report.checklist import checklist
 from report.current import HEAD, PAGE, mark
+from report.drawn import KEPT, Drawn
 from report.panel import Figure, Pair, columns
 from report.panels import panels
 from report.queries import Answer, Connection, ask
@@ -50,20 +50,23 @@ def render(home: Path) -> Path:
         FileNotFoundError: if nothing was published there.
     """
     pointer, path = unsealed(home / "published" / POINTER), home / "report" / PAGE
+    draw = Drawn(path.with_name(KEPT))
     with closing(connect(home)) as con:
-        text = page(con, pointer, path)
+        text = page(con, pointer, path, draw)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, text)
+    draw.keep()
     return path
 
 
-def page(con: Connection, pointer: Content, before: Path | None = None) -> str:
+def page(con: Connection, pointer: Content, before: Path | None = None, draw: Drawn | None = None) -> str:
     """The whole page as text; what it says is from the publication alone.
 
     Args:
         con: A connection to the publication.
         pointer: Its manifest.
         before: The page that is there, whose Vega is used again if it was made by the same `maker`.
+        draw: Gives the charts.
     """
     study = pointer["study"]
     names = {
@@ -73,8 +76,7 @@ def page(con: Connection, pointer: Content, before: Path | None = None) -> str:
     target, benchmark = study["target"], study["benchmark"]
     known = {target: target, benchmark: benchmark} | names
     pair = Pair(target, benchmark, known, window, study["threshold"], study["calendar"])
-    with debug_mode(arg=False):  # the shape of a chart is tested, not looked at whenever it is drawn
-        shown = list(panels(con, pair))
+    shown = list(panels(con, pair, draw or Drawn()))
     styles = (HERE / "page.css").read_text()
     scripts = [vega(before), (HERE / "page.js").read_text()]
     return template().render(

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from report import words
+from report.drawn import Spec
 from report.figures import interval, number
-from report.marks import Spec
 from report.queries import Answer
 
 SINCE = date(2019, 1, 1)  # the first year with hourly prices of the study's assets

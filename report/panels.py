@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from report import charts, queries, words
+from report import queries, words
+from report.drawn import Drawn
 from report.figures import day
+from report.layout import layout
 from report.panel import SINCE, Figure, Pair, Panel, with_words
 from report.queries import Answer, Connection, ask
 
 
-def panels(con: Connection, pair: Pair) -> Iterator[Panel]:
+def panels(con: Connection, pair: Pair, draw: Drawn) -> Iterator[Panel]:
     """Every panel with something to show, or that says why it has nothing."""
     for make in (
         today,
@@ -24,13 +26,13 @@ def panels(con: Connection, pair: Pair) -> Iterator[Panel]:
         lead_lag,
         all_pairs,
     ):
-        yield make(pair, lambda query: ask(con, query, pair.values))
+        yield make(pair, lambda query: ask(con, query, pair.values), draw)
 
 
 Ask = Callable[[str], Answer]
 
 
-def today(pair: Pair, ask: Ask) -> Panel:
+def today(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """Every window and convention, with its interval."""
     answer = ask(queries.TODAY)
     clock = pl.col("convention").replace(pair.clocks)
@@ -38,7 +40,9 @@ def today(pair: Pair, ask: Ask) -> Panel:
     rows = with_words(answer.rows.with_columns(label=label))
     rows = rows.select("label", "convention", "r", "lo95", "hi95", "said", "range")
     said = "; ".join(" ".join(row) for row in rows.select("label", "said", "range").iter_rows())
-    figure = Figure("", f"Correlation and 95% interval. {said}", charts.today(pair.threshold), {"rows": rows})
+    figure = Figure(
+        "", f"Correlation and 95% interval. {said}", draw("today", pair.threshold), {"rows": rows}
+    )
     return Panel(
         "today",
         "How strong, and how sure",
@@ -49,7 +53,7 @@ def today(pair: Pair, ask: Ask) -> Panel:
     )
 
 
-def link(pair: Pair, ask: Ask) -> Panel:
+def link(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """The link over time."""
     answer, regimes = ask(queries.LINK), ask(queries.REGIMES)
     known = answer.rows.drop_nulls("r")
@@ -67,20 +71,20 @@ def link(pair: Pair, ask: Ask) -> Panel:
         f"{words.sure(counts, pair.threshold)}"
         "Windows overlap, so neighbouring days tell much the same story.",
         [answer, regimes],
-        [Figure("", said, charts.link(pair.threshold, pair.window), data)] if known.height else [],
+        [Figure("", said, draw("link", pair.threshold, pair.window), data)] if known.height else [],
         [("target", "correlation"), ("band", "95% interval"), ("shade", "linked")],
         is_wide=True,
     )
 
 
-def windows(pair: Pair, ask: Ask) -> Panel:
+def windows(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """The other windows."""
     answer = ask(queries.WINDOWS)
     figures = [
         Figure(
             f"{window} sessions",
             f"Rolling correlation over {window} sessions with its 95% interval.",
-            charts.windows(pair.threshold, window),
+            draw("windows", pair.threshold, window),
             {"rows": answer.rows.filter(pl.col("window_sessions") == window)},
         )
         for window in answer.rows["window_sessions"].unique(maintain_order=True)
@@ -89,13 +93,13 @@ def windows(pair: Pair, ask: Ask) -> Panel:
     return Panel("windows", "The same link through other windows", note, [answer], figures)
 
 
-def conventions(pair: Pair, ask: Ask) -> Panel:
+def conventions(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """The same correlation by two clocks."""
     answer = ask(queries.CONVENTIONS)
     figure = Figure(
         "",
         f"Correlation over {pair.window} sessions by two clocks, the last {answer.rows.height} sessions.",
-        charts.conventions(pair.threshold, *pair.clocks.values()),
+        draw("conventions", pair.threshold, *pair.clocks.values()),
         {"rows": answer.rows.sort("session").select("session", *pair.clocks)},
     )
     apart = words.apart(answer.rows) if answer.rows.height else ""
@@ -110,7 +114,7 @@ def conventions(pair: Pair, ask: Ask) -> Panel:
     )
 
 
-def overlay(pair: Pair, ask: Ask) -> Panel:
+def overlay(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """Both prices as growth of 100."""
     answer = ask(queries.OVERLAY)
     rows = answer.rows
@@ -123,24 +127,22 @@ def overlay(pair: Pair, ask: Ask) -> Panel:
         f"Total return{first}, on a logarithmic scale: equal distances are equal percentages. Two lines that "
         "rise together are no correlation; that is measured on daily returns above.",
         [answer],
-        [Figure("", said, charts.overlay(*pair.both, *charts.layout(rows)), {"rows": rows})]
-        if rows.height
-        else [],
+        [Figure("", said, draw("overlay", *pair.both, *layout(rows)), {"rows": rows})] if rows.height else [],
         is_wide=True,
     )
 
 
-def momentum(pair: Pair, ask: Ask) -> Panel:
+def momentum(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """RSI and MACD of both."""
     answer = ask(queries.MOMENTUM)
     figures = [
         Figure(
             f"{label}, {name}",
             f"{label} of {name} over the last year.",
-            draw(asset, color),
+            draw(chart, asset, color),
             {"rows": answer.rows.filter(pl.col("asset") == asset)},
         )
-        for label, draw in (("RSI 14", charts.rsi), ("MACD histogram, % of price", charts.macd))
+        for label, chart in (("RSI 14", "rsi"), ("MACD histogram, % of price", "macd"))
         for asset, name, color in (
             (pair.target, pair.both[0], "var(--target)"),
             (pair.benchmark, pair.both[1], "var(--benchmark)"),
@@ -152,7 +154,7 @@ def momentum(pair: Pair, ask: Ask) -> Panel:
     return Panel("momentum", title, note, [answer], figures if answer.rows.height else [], is_wide=True)
 
 
-def breadth(pair: Pair, ask: Ask) -> Panel:
+def breadth(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """How many members take part."""
     answer = ask(queries.BREADTH)
     title = words.breadth(answer.rows) if answer.rows.height else "Breadth"
@@ -160,18 +162,18 @@ def breadth(pair: Pair, ask: Ask) -> Panel:
     warn = (
         " Counted over today's survivors, so the past looks better than it was." if "panel" in bases else ""
     )
-    figure = Figure("", f"{title}.", charts.breadth(), {"rows": answer.rows.drop("basis", "members")})
+    figure = Figure("", f"{title}.", draw("breadth"), {"rows": answer.rows.drop("basis", "members")})
     keys = [("benchmark", "above their 50-session mean"), ("other", "above their 200-session mean")]
     note = f"Share of the members of {pair.both[1]}.{warn} Gaps: too few members with a bar."
     return Panel("breadth", title, note, [answer], [figure] if answer.rows.height else [], keys)
 
 
-def liquidity(pair: Pair, ask: Ask) -> Panel:  # noqa: ARG001 - every panel has one signature
+def liquidity(pair: Pair, ask: Ask, draw: Drawn) -> Panel:  # noqa: ARG001 - every panel has one signature
     """Money and credit."""
     answer = ask(queries.LIQUIDITY)
     title = words.liquidity(answer.rows) if answer.rows.height else "Liquidity"
     rows = answer.rows.select("session", "composite")
-    figure = Figure("", f"{title}.", charts.liquidity(), {"rows": rows})
+    figure = Figure("", f"{title}.", draw("liquidity"), {"rows": rows})
     note = (
         "Mean of five parts, each the z-score of a 13-week change as it was public at the time: net "
         "liquidity, financial conditions, high-yield spread, two-year yield, dollar. Above 0: looser."
@@ -179,25 +181,25 @@ def liquidity(pair: Pair, ask: Ask) -> Panel:  # noqa: ARG001 - every panel has 
     return Panel("liquidity", title, note, [answer], [figure] if rows.height else [])
 
 
-def lead_lag(pair: Pair, ask: Ask) -> Panel:
+def lead_lag(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """Shifted in time."""
     answer = ask(queries.LEAD_LAG)
     title = words.lead_lag(answer.rows) if answer.rows.height else "Lead and lag"
     figure = Figure(
-        "", f"{title}.", charts.lead_lag(pair.target, pair.benchmark), {"rows": answer.rows.drop("p_value")}
+        "", f"{title}.", draw("lead_lag", pair.target, pair.benchmark), {"rows": answer.rows.drop("p_value")}
     )
     note = "Cross-correlation over all history. Grey: what the largest of all lags reaches by chance."
     return Panel("lead-lag", title, note, [answer], [figure] if answer.rows.height else [])
 
 
-def all_pairs(pair: Pair, ask: Ask) -> Panel:
+def all_pairs(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     """The heat map."""
     answer = ask(queries.ALL_PAIRS)
     rows = answer.rows
     title = words.strongest(rows) if rows.height else "All pairs"
     tall = rows["benchmark"].n_unique()
     data = {"rows": with_words(rows)}
-    figure = Figure("", f"{title}. Tiles of {rows.height} pairs.", charts.all_pairs(tall), data)
+    figure = Figure("", f"{title}. Tiles of {rows.height} pairs.", draw("all_pairs", tall), data)
     note = (
         f"Correlation over {pair.window} sessions at each pair's newest session; below it, where there is "
         "room, its 95% interval."

@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 
 from report import words
-from report.charts import layout
 from report.figures import claim_figures, interval, share
-from report.marks import log_ticks
+from report.layout import layout, log_ticks
 
 NAMES = {"RUT": "the Russell 2000", "SPY": "SPDR S&P 500"}
 
