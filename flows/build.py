@@ -6,7 +6,7 @@ What has not changed is neither made nor written again; `flows.build_cache` says
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -20,9 +20,9 @@ from schemas import TABLES, Table, core, mart, ops
 from schemas.table import REVISED, name
 from transforms.claims import claims
 from transforms.study import Study
+from warehouse.queries import END_OF_TIME
 from warehouse.store import Frames, Query, Store
 
-END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 DERIVED = [model for model in TABLES if name(model).startswith(("core", "mart")) and model is not mart.Claims]
 WARM_UP = timedelta(days=10)  # so that the first bar's session has one before it
 
@@ -54,14 +54,14 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
             made_of = [(one.made, one.reads, one.instant(as_of or now)) for one in steps().values()]
             built.settle(store.digests(map(name, made)), made_of)
         of_claims, found = built.inputs_of(DERIVED), claims(query, study, names)
-        built.record(mart.Claims, of_claims, found)
+        built.record(mart.Claims, of_claims, built.digest(found))
         return {mart.Claims: found, ops.Built: built.table(now)}
 
     started = time.perf_counter()
     if built.is_hit(mart.Claims, built.inputs_of(DERIVED)):
-        store.replace({**made, ops.Built: built.table(now)})
+        store.replace({**made, ops.Built: built.table(now)}, kept=built.kept)
     else:
-        store.replace(made, then)
+        store.replace(made, then, built.kept)
     return {**seconds, "write": time.perf_counter() - started}
 
 
@@ -86,9 +86,20 @@ def compute(
         the same time, and those of reading for them.
     """
     making = Making(read, study, as_of, built or BuildCache.empty(), dict(tables))
-    making.made = {model: frame for model, frame in tables.items() if making.built.record(model, "", frame)}
-    perform(making.prepare, making.keep)
+    for model, frame in tables.items():
+        if making.built.record(model, "", making.built.digest(frame)):
+            making.made[model] = frame
+    perform(making.prepare, making.make, making.keep)
     return making.made, making.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a step made: the frame, its digest, and the seconds that it took."""
+
+    frame: pl.DataFrame
+    digest: str
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -124,11 +135,17 @@ class Making:
             self.known[marks[0]] = self.read(marks[0], is_revised=False)
         return self.known[marks[0]].lazy()
 
-    def keep(self, one: Step, frame: pl.DataFrame, spent: float) -> None:
+    def make(self, one: Step, arguments: dict[str, Any]) -> Made:
+        """Run a step."""
+        began = time.perf_counter()
+        frame = one.run(**arguments).collect()
+        return Made(frame, self.built.digest(frame), time.perf_counter() - began)
+
+    def keep(self, one: Step, made: Made) -> None:
         """Take what a step made."""
-        self.known[one.made], self.seconds[name(one.made)] = frame, spent
-        if self.built.record(one.made, self.inputs[one.made], frame):
-            self.made[one.made] = frame
+        self.known[one.made], self.seconds[name(one.made)] = made.frame, made.seconds
+        if self.built.record(one.made, self.inputs[one.made], made.digest):
+            self.made[one.made] = made.frame
 
 
 def given(store: Store, universe: Universe) -> dict[type[Table], pl.DataFrame]:

@@ -90,6 +90,7 @@ class BuildCache:
             row["table_name"]: row for row in stored.filter(basis=self._basis).iter_rows(named=True)
         }
         self._row_digest = row_digest
+        self.kept = self._before.keys()
         self.is_anew = not self._before
         self._inputs = dict(inputs)
         self._now: dict[str, tuple[str, str]] = {}  # of what it was made, and the digest of its rows
@@ -114,12 +115,15 @@ class BuildCache:
         self._now[name(model)] = (inputs, before["digest"])
         return True
 
-    def record(self, model: type[Table], inputs: str, frame: pl.DataFrame) -> bool:
+    def digest(self, frame: pl.DataFrame) -> str:
+        """The digest of a frame that was made, from any thread; none where nothing can be left out."""
+        return "" if self.is_anew else self._row_digest(frame)
+
+    def record(self, model: type[Table], inputs: str, digest: str) -> bool:
         """Note what was made, and of what; whether it differs from what is stored."""
-        found = "" if self.is_anew else self._row_digest(frame)
-        self._now[name(model)] = (inputs, found)
+        self._now[name(model)] = (inputs, digest)
         before = self._before.get(name(model))
-        return before is None or before["digest"] != found
+        return before is None or before["digest"] != digest
 
     def settle(
         self, digests: Mapping[str, str], made_of: Iterable[tuple[type[Table], Iterable[type[Table]], object]]

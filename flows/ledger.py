@@ -9,6 +9,7 @@ from types import MappingProxyType
 import polars as pl
 
 from flows import spool
+from flows.batch import FIGURES
 from flows.intake import RefusedError
 from flows.sources import Request, SourceError
 from flows.spool import Part
@@ -128,6 +129,8 @@ def versions(
     about = list(of_whole or (column for column in key(model) if column != "known_at"))
     for group in spool.groups(parts):
         rows = pl.concat([part.rows for part in group])
+        if not of_whole:
+            rows = unsaid(rows, model, about, store)
         found = [part.frozen for part in group]
         frozen = pl.concat([empty, *(some.select(empty.columns) for some in found if some.height)])
         stored = store.versions_of(model, pl.concat([some.select(about) for some in (rows, frozen)]))
@@ -143,6 +146,15 @@ def versions(
         counts.add(news)
         if news.height:
             yield news.drop("is_new")
+
+
+def unsaid(rows: pl.DataFrame, model: type[Table], about: list[str], store: Store) -> pl.DataFrame:
+    """Without the rows that repeat what is stored: nearly all, where a source delivers everything."""
+    if rows.select(about).hash_rows().n_unique() < rows.height:  # versions of one row are told by their order
+        return rows
+    dated = rows.filter(pl.col("said_at").is_not_null())  # may be of an instant before the stored one's
+    others = rows.filter(pl.col("said_at").is_null())
+    return pl.concat([store.unsaid(model, others, FIGURES[model]), dated])
 
 
 def ledger_line(outcome: Outcome, new: int, revised: int, run_id: str) -> dict[str, object]:

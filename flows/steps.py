@@ -1,19 +1,19 @@
 """The transforms as steps: what each reads and makes, in which order they can run, and running them."""
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from graphlib import TopologicalSorter
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import polars as pl
 
 from schemas import Table
 from transforms.registry import TRANSFORMS
 
+M = TypeVar("M")
 AT_ONCE = 2  # steps; most of them use one processor, or several for a part of their time
 
 
@@ -54,18 +54,21 @@ def order(steps: Mapping[type[Table], Step]) -> TopologicalSorter[type[Table]]:
 
 
 def perform(
-    prepare: Callable[[Step], dict[str, Any] | None], keep: Callable[[Step, pl.DataFrame, float], None]
+    prepare: Callable[[Step], dict[str, Any] | None],
+    make: Callable[[Step, dict[str, Any]], M],
+    keep: Callable[[Step, M], None],
 ) -> None:
     """Run every step when what it reads is made, two at a time.
 
     Args:
         prepare: Gives a step its arguments; None where its table need not be made.
-        keep: Is given a step, what it made, and the seconds that it took. Both are called in this thread.
+        make: Makes the table; called in other threads.
+        keep: Is given a step and what was made. It and `prepare` are called in this thread.
     """
     makers = steps()
     graph = order(makers)
     graph.prepare()
-    running: dict[Future[tuple[pl.DataFrame, float]], type[Table]] = {}
+    running: dict[Future[M], type[Table]] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             while graph.is_active():
@@ -75,18 +78,11 @@ def perform(
                         if arguments is None:
                             graph.done(table)
                         else:
-                            running[pool.submit(timed, makers[table].run, arguments)] = table
+                            running[pool.submit(make, makers[table], arguments)] = table
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     table = running.pop(future)
-                    keep(makers[table], *future.result())
+                    keep(makers[table], future.result())
                     graph.done(table)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # only what runs already is waited for
             raise
-
-
-def timed(transform: Callable[..., pl.LazyFrame], arguments: dict[str, Any]) -> tuple[pl.DataFrame, float]:
-    """What a transform makes, and its seconds."""
-    started = time.perf_counter()
-    frame = transform(**arguments).collect()
-    return frame, time.perf_counter() - started

@@ -11,14 +11,14 @@ import duckdb
 
 from schemas import BY_NAME, TABLES
 from warehouse.definitions import creation, view_comments, views
+from warehouse.difference import SHARE, Difference, difference
 from warehouse.files import digest, sha256
 from warehouse.manifest import Content
 from warehouse.place import StoreError, literal
 from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
-SHARE = 0.1  # of all rows in tables that changed, up to which they alone are copied
-DETACH = "DETACH DATABASE IF EXISTS copy_to"
+DETACH = "DETACH DATABASE IF EXISTS copy_of; DETACH DATABASE IF EXISTS copy_to"
 GROWTH = 1.1  # of the file since all of it was copied: what is replaced leaves room that is not given back
 
 
@@ -77,24 +77,36 @@ def copy_database(
     about: dict[str, Any] = {"storage_version": STORAGE_VERSION, "definitions_sha256": definitions()}
     old = {table: about["digest"] for table, about in before.get("tables", {}).items()}
     changed = [table for table, found in digests.items() if old.get(table) != found]
-    if is_kept(last, before, digests, changed):
-        shutil.copyfile(last, target)
-        write(store, target, lambda: replace(store, changed))
-        return {**about, "whole_bytes": before["database"]["whole_bytes"]}
+    if is_kept(last, before, digests):
+        changes = differences(store, last, changed)
+        if is_little(changes, digests):
+            shutil.copyfile(last, target)
+            write(store, target, lambda: change(store, changes))
+            return {**about, "whole_bytes": before["database"]["whole_bytes"]}
     write(store, target, lambda: copy_whole(store))
     return about
 
 
-def is_kept(last: Path, before: Content, digests: dict[str, str], changed: list[str]) -> bool:
-    """Whether the file published before is unbroken and worth changing."""
-    rows = {table: int(found.partition(":")[0]) for table, found in digests.items()}
-    if sum(rows[table] for table in changed) > SHARE * sum(rows.values()):
-        return False
+def is_kept(last: Path, before: Content, digests: dict[str, str]) -> bool:
+    """Whether the file published before is unbroken, of these definitions, and not too large."""
     database = before.get("database", {})
     if set(before.get("tables", {})) != set(digests) or database.get("definitions_sha256") != definitions():
         return False
     is_tight = bool(database["bytes"] <= GROWTH * database["whole_bytes"])
     return is_tight and last.exists() and sha256(last) == database["sha256"]
+
+
+def differences(store: Store, last: Path, changed: list[str]) -> dict[str, Difference | None]:
+    """Where tables of the file published before are not those of the warehouse; None for a whole table."""
+    store.con.execute(f"ATTACH {literal(last)} AS copy_of (READ_ONLY)")
+    return {table: difference(store.con, BY_NAME[table], f"copy_of.{table}", table) for table in changed}
+
+
+def is_little(changes: dict[str, Difference | None], digests: dict[str, str]) -> bool:
+    """Whether few enough rows have changed for the others to stay where they are."""
+    rows = {table: int(found.partition(":")[0]) for table, found in digests.items()}
+    fresh = sum(found.rows if found else rows[table] for table, found in changes.items())
+    return fresh <= SHARE * sum(rows.values())
 
 
 def definitions() -> str:
@@ -120,9 +132,14 @@ def copy_whole(store: Store) -> None:
         store.con.execute(statement)
 
 
-def replace(store: Store, tables: list[str]) -> None:
-    """Copy some tables over those that the file has."""
-    for table in tables:
-        for statement in creation(BY_NAME[table], "copy_to.", replaces=True):
-            store.con.execute(statement)
-        store.con.execute(f"INSERT INTO copy_to.{table} FROM {table}")
+def change(store: Store, changes: dict[str, Difference | None]) -> None:
+    """Copy what has changed of some tables over what the file has of them."""
+    for table, found in changes.items():
+        if found is None:
+            for statement in creation(BY_NAME[table], "copy_to.", replaces=True):
+                store.con.execute(statement)
+            store.con.execute(f"INSERT INTO copy_to.{table} FROM {table}")
+        else:
+            found.delete(store.con, f"copy_to.{table}")
+            rows = f"FROM {table} WHERE {found.within}"
+            store.con.execute(f"INSERT INTO copy_to.{table} {rows}", [found.parts])

@@ -7,6 +7,7 @@ generations that it lists stay where they are, for readers that hold an older po
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ from typing import Any
 import duckdb
 
 from warehouse.boundary import boundary
-from warehouse.copying import PublishError, copy_database, one_state
+from warehouse.copying import PublishError, copy_database, one_state, unwritable
 from warehouse.files import digest, replace_text, sha256, sync
 from warehouse.folder import DATABASE
 from warehouse.manifest import MANIFEST, Content, SealError, sealed, unsealed
 from warehouse.place import literal
+from warehouse.queries import digests
 from warehouse.store import Store
 
 POINTER = "latest.json"
 GENERATIONS = 3
+AT_ONCE = 2  # Parquet files that are written
+MEMORY_LIMIT = "1GB"  # for reading the copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     """Copy the warehouse to `folder`, verify the copy, then let readers see it.
 
     Raises:
-        PublishError: if the copy cannot be written or is not whole, or a stray log lies beside it.
-        StoreError: if the Parquet files cannot be written.
+        PublishError: if the copy or a Parquet file cannot be written or is not whole, or a stray log lies
+            beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = generations(folder)
@@ -59,10 +63,12 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     with one_state(store, work):
         made = Publication(run_id, folder, store.digests())
         database = copy_database(store, work, made.digests, folder / DATABASE, before)
-        tables = export(store, files, folder, made, before.get("tables", {}))
     sync(work)
-    verify(work, made.tables)
-    boundary("copied")
+    refuse_log_beside(work)
+    with duckdb.connect(str(work), read_only=True, config={"memory_limit": MEMORY_LIMIT}) as con:
+        verify(con, work, made.digests)
+        boundary("copied")
+        tables = export(con, files, made, before.get("tables", {}))
     size = facts(work)
     about = {"path": DATABASE, "whole_bytes": size["bytes"], **database, **size}
     manifest = {"run_id": run_id, "database": about, **extra, "tables": tables}
@@ -81,41 +87,50 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
     return made
 
 
-def verify(path: Path, counts: dict[str, int]) -> None:
-    """Open the copy as a reader would and compare its row counts with the warehouse's."""
-    refuse_log_beside(path)
-    with duckdb.connect(str(path), read_only=True) as con:
-        for table, count in counts.items():
-            found = con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
-            if found != count:
-                raise PublishError(
-                    f"{path}: {table} has {found} rows in the copy and {count} in the warehouse"
-                )
+def verify(con: duckdb.DuckDBPyConnection, path: Path, wanted: dict[str, str]) -> None:
+    """Read the copy as a reader would, and compare its rows with those that the warehouse had."""
+    for table, found in digests(con, wanted).items():
+        if found != wanted[table]:
+            (rows, _), (counted, _) = found.split(":"), wanted[table].split(":")
+            those = f"{rows} rows" if rows != counted else "other rows"
+            raise PublishError(f"{path}: {table} has {those} in the copy and {counted} in the warehouse")
 
 
-def export(store: Store, work: Path, folder: Path, made: Publication, before: Content) -> Content:
-    """Every table as Parquet.
+def export(con: duckdb.DuckDBPyConnection, work: Path, made: Publication, before: Content) -> Content:
+    """Every table of the copy as Parquet.
 
     Args:
-        store: The warehouse.
+        con: The copy.
         work: The folder to make for the files, whose name will be `run=<id>`.
-        folder: Where the copies are published.
         made: What is published.
         before: The tables of the publication before: a file whose rows are the same is linked, not written.
 
     Returns:
         Of each table path, hash, bytes, rows, digest and the hash of its schema.
+
+    Raises:
+        PublishError: if a file cannot be written.
     """
     work.mkdir()
-    tables = {}
-    for table, rows in made.tables.items():
+
+    def exported(table: str) -> Content:
         path = work / f"{table}.parquet"
-        wanted = {"rows": rows, "digest": made.digests[table], "schema_sha256": schema(store, table)}
-        if not is_linked(path, folder, before.get(table, {}), wanted):
-            store.con.execute(f"COPY {table} TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
-            sync(path)
-        tables[table] = {"path": f"run={made.run_id}/{path.name}", **wanted, **facts(path)}
-    return tables
+        with con.cursor() as own:
+            wanted = {
+                "rows": made.tables[table],
+                "digest": made.digests[table],
+                "schema_sha256": schema(own, table),
+            }
+            if not is_linked(path, made.folder, before.get(table, {}), wanted):
+                own.execute(f"COPY {table} TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
+                sync(path)
+        return {"path": f"run={made.run_id}/{path.name}", **wanted, **facts(path)}
+
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return dict(zip(made.tables, pool.map(exported, made.tables), strict=True))
+    except duckdb.Error as error:
+        raise unwritable(work, error) from error
 
 
 def is_linked(path: Path, folder: Path, before: Content, wanted: Content) -> bool:
@@ -145,9 +160,9 @@ def facts(path: Path) -> dict[str, Any]:
     return {"sha256": sha256(path), "bytes": path.stat().st_size}
 
 
-def schema(store: Store, table: str) -> str:
+def schema(con: duckdb.DuckDBPyConnection, table: str) -> str:
     """Hash of a table's column names and types, in their order."""
-    described = [row[:2] for row in store.con.execute(f"DESCRIBE {table}").fetchall()]
+    described = [row[:2] for row in con.execute(f"DESCRIBE {table}").fetchall()]
     return digest(json.dumps(described))
 
 

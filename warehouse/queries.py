@@ -1,7 +1,7 @@
 """What is stored, read by its two clocks: what is in force, what was revised, what a run brought."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from schemas.table import key, name, polars_schema
 from warehouse.definitions import about, append_only, mark
 
 BATCH = 122_880  # rows of a row group of DuckDB: whole ones are written by all processors, and not merged
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 
 
@@ -21,7 +22,7 @@ class Queries:
     """Questions on a connection to a warehouse."""
 
     con: duckdb.DuckDBPyConnection
-    _marked: dict[type[Table], tuple[datetime, int]]  # the instant and rows of which `_known` has the marks
+    _marked: dict[type[Table], tuple[datetime, int]]  # the instant and rows of which `_many` has the marks
 
     def newest(self, model: type[Table], as_of: datetime) -> pl.DataFrame:
         """The rows in force at an instant: of each key, the version known last by then."""
@@ -39,18 +40,11 @@ class Queries:
     def _known(self, model: type[Table], as_of: datetime, several: str, *, is_all: bool) -> pl.DataFrame:
         """Of what has several versions by an instant those that `several` takes; and with them all the rest.
 
-        Which rows those are takes longer than the rest: their marks are kept for the next question. Rows are
-        only ever added, so where there are as many before and after it, they are the same.
+        Rows are only ever added, so where there are as many before and after it, they are the same.
         """
         known = f"FROM {name(model)} WHERE known_at <= getvariable('as_of')"
-        marks = f"many_{name(model).replace('.', '_')}"  # a table of this connection alone
         while True:
-            rows = self._rows(name(model))
-            if self._marked.get(model) != (as_of, rows):
-                of_many = f"SELECT {mark(model)} AS mark FROM ({known}) GROUP BY mark HAVING count(*) > 1"
-                self.con.execute("SET VARIABLE as_of = $1", [as_of])
-                self.con.execute(f"CREATE OR REPLACE TEMP TABLE {marks} AS {of_many}")
-                self._marked[model] = (as_of, rows)
+            marks, rows = self._many(model, as_of)
             query = f"{known} AND {mark(model)} IN (FROM {marks}) {several}"  # marks may be alike by chance
             if is_all:
                 is_one = f"AND {mark(model)} NOT IN (FROM {marks})" if self._rows(marks) else ""
@@ -58,6 +52,23 @@ class Queries:
             found = self._frame(query, as_of=as_of)
             if self._rows(name(model)) == rows:
                 return found
+
+    def _many(self, model: type[Table], as_of: datetime) -> tuple[str, int]:
+        """A table with the marks of what has several versions by an instant, and the rows looked at.
+
+        It takes longer than most questions, and is kept for the next one.
+        """
+        marks = f"many_{name(model).replace('.', '_')}"  # a table of this connection alone
+        rows = self._rows(name(model))
+        if self._marked.get(model) != (as_of, rows):
+            known = f"FROM {name(model)} WHERE known_at <= getvariable('as_of')"
+            self.con.execute("SET VARIABLE as_of = $1", [as_of])
+            self.con.execute(
+                f"CREATE OR REPLACE TEMP TABLE {marks} AS "
+                f"SELECT {mark(model)} AS mark {known} GROUP BY mark HAVING count(*) > 1"
+            )
+            self._marked[model] = (as_of, rows)
+        return marks, rows
 
     def _rows(self, table: str) -> int:
         return int(self.con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
@@ -67,6 +78,20 @@ class Queries:
         return self._beside(
             wanted, f"FROM {name(model)} SEMI JOIN incoming USING ({', '.join(wanted.columns)})"
         )
+
+    def unsaid(self, model: type[Table], rows: pl.DataFrame, figures: Iterable[str]) -> pl.DataFrame:
+        """Those of some rows that do not say, figure for figure, what the only stored version of theirs says.
+
+        Args:
+            model: The raw table.
+            rows: Of its shape, each about something else.
+            figures: The columns that are compared.
+        """
+        marks, _ = self._many(model, END_OF_TIME)
+        same = [f"s.{c} = i.{c}" for c in key(model) if c != "known_at"]
+        same += [f"s.{c} IS NOT DISTINCT FROM i.{c}" for c in figures]
+        single = f"(FROM {name(model)} WHERE {mark(model)} NOT IN (FROM {marks}))"
+        return self._beside(rows, f"FROM incoming i ANTI JOIN {single} s ON {' AND '.join(same)}")
 
     def lacking(self, model: type[Table], rows: pl.DataFrame) -> pl.DataFrame:
         """Those of some rows whose key is not stored, in their order."""
@@ -139,16 +164,12 @@ class Queries:
     def digests(self, only: Iterable[str] = BY_NAME) -> dict[str, str]:
         """A digest of the rows of every table, blind to their order: equal tables have equal digests."""
         wanted = self._present() & set(only)
-        return {
-            table: str(self.con.execute(DIGEST.format(table)).fetchall()[0][0])
-            for table in BY_NAME
-            if table in wanted
-        }
+        return digests(self.con, [table for table in BY_NAME if table in wanted])
 
     def digest(self, frame: pl.DataFrame) -> str:
-        """The digest that a table with these rows has."""
-        with self.beside(frame):
-            return str(self.con.execute(DIGEST.format("incoming")).fetchall()[0][0])
+        """The digest that a table with these rows has; from any thread."""
+        with self.con.cursor() as own, beside(own, frame):
+            return str(own.execute(DIGEST.format("incoming")).fetchall()[0][0])
 
     def landed(self) -> dict[str, str]:
         """Of each table that files are landed for, a hash of the files that its rows came from."""
@@ -166,12 +187,23 @@ class Queries:
         with self.beside(rows):
             return self._frame(query)
 
-    @contextmanager
-    def beside(self, rows: pl.DataFrame) -> Iterator[None]:
+    def beside(self, rows: pl.DataFrame) -> AbstractContextManager[None]:
         """Queries may name some rows `incoming` while the block lasts."""
-        table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())  # texts are not copied again
-        self.con.register("incoming", pa.Table.from_batches(table.to_batches(BATCH), table.schema))
-        try:
-            yield
-        finally:
-            self.con.unregister("incoming")
+        return beside(self.con, rows)
+
+
+def digests(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, str]:
+    """A digest of the rows of each of some tables, blind to their order."""
+    each = [f"SELECT '{table}', ({DIGEST.format(table)})" for table in tables]
+    return dict(con.execute(" UNION ALL ".join(each)).fetchall()) if each else {}
+
+
+@contextmanager
+def beside(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> Iterator[None]:
+    """Queries on a connection may name some rows `incoming` while the block lasts."""
+    table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())  # texts are not copied again
+    con.register("incoming", pa.Table.from_batches(table.to_batches(BATCH), table.schema))
+    try:
+        yield
+    finally:
+        con.unregister("incoming")

@@ -31,11 +31,11 @@ def made(stored: pl.DataFrame, rows: list[int], raw: str = "a") -> tuple[BuildCa
     """A build of returns out of closes out of raw bars: the cache, and whether each of the two is news."""
     cache = BuildCache(stored, {"raw.bars": raw}, "u", digest)
     is_anew, x, y = cache.is_anew, pl.DataFrame({"x": rows}), pl.DataFrame({"y": rows})
-    closes = cache.record(core.Closes, cache.inputs_of([raw_model.Bars]), x)
+    closes = cache.record(core.Closes, cache.inputs_of([raw_model.Bars]), cache.digest(x))
     inputs = cache.inputs_of([core.Closes])
     if cache.is_hit(core.Returns, inputs):
         return cache, closes, False
-    returns = cache.record(core.Returns, inputs, y)
+    returns = cache.record(core.Returns, inputs, cache.digest(y))
     if is_anew:
         made_of = [(core.Closes, [raw_model.Bars], None), (core.Returns, [core.Closes], None)]
         cache.settle({"core.closes": digest(x), "core.returns": digest(y)}, made_of)
@@ -65,10 +65,10 @@ def test_other_code_or_another_universe_forgets_everything(monkeypatch: pytest.M
 def test_a_table_is_made_again_when_what_it_reads_or_its_instant_is_another() -> None:
     cache = BuildCache(made(NOTHING, [1])[0].table(NOW), {"raw.bars": "a"}, "u", digest)
     read = [core.Sessions]
-    cache.record(core.Sessions, "", pl.DataFrame({"x": [1]}))
+    cache.record(core.Sessions, "", cache.digest(pl.DataFrame({"x": [1]})))
     before = cache.inputs_of(read)
     assert cache.inputs_of(read, NOW) != before
-    cache.record(core.Sessions, "", pl.DataFrame({"x": [2]}))
+    cache.record(core.Sessions, "", cache.digest(pl.DataFrame({"x": [2]})))
     assert cache.inputs_of(read) != before
 
 
