@@ -23,10 +23,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from report import figures, queries, words
+from report import drawn, figures, queries, words
 from report.checklist import checklist
 from report.current import HEAD, PAGE, mark
-from report.drawn import KEPT, Drawn
 from report.panel import Figure, Pair, columns
 from report.panels import panels
 from report.queries import Answer, Connection, ask
@@ -50,23 +49,21 @@ def render(home: Path) -> Path:
         FileNotFoundError: if nothing was published there.
     """
     pointer, path = unsealed(home / "published" / POINTER), home / "report" / PAGE
-    draw = Drawn(path.with_name(KEPT))
     with closing(connect(home)) as con:
-        text = page(con, pointer, path, draw)
+        text = page(con, pointer, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, text)
-    draw.keep()
     return path
 
 
-def page(con: Connection, pointer: Content, before: Path | None = None, draw: Drawn | None = None) -> str:
+def page(con: Connection, pointer: Content, before: Path | None = None) -> str:
     """The whole page as text; what it says is from the publication alone.
 
     Args:
         con: A connection to the publication.
         pointer: Its manifest.
-        before: The page that is there, whose Vega is used again if it was made by the same `maker`.
-        draw: Gives the charts.
+        before: The page that is there, whose Vega is used again if it was made by the same `maker`, and its
+            charts likewise (`report.drawn`).
     """
     study = pointer["study"]
     names = {
@@ -76,7 +73,7 @@ def page(con: Connection, pointer: Content, before: Path | None = None, draw: Dr
     target, benchmark = study["target"], study["benchmark"]
     known = {target: target, benchmark: benchmark} | names
     pair = Pair(target, benchmark, known, window, study["threshold"], study["calendar"])
-    shown = list(panels(con, pair, draw or Drawn()))
+    shown = list(panels(con, pair, drawn.Drawn(before)))
     styles = (HERE / "page.css").read_text()
     scripts = [vega(before), (HERE / "page.js").read_text()]
     return template().render(
@@ -84,6 +81,7 @@ def page(con: Connection, pointer: Content, before: Path | None = None, draw: Dr
         styles=Markup(styles),  # noqa: S704 - our own files, no data
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - the same
         vega=maker(),
+        charts=drawn.mark(figure.spec for panel in shown for figure in panel.figures),
         pointer=pointer,
         shows=mark(pointer),
         pair=pair,

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from report import explorer
+from report.drawn import Drawn
 from report.panels import panels
 from warehouse.reader import connect
 
@@ -69,7 +70,11 @@ def test_the_notebook_shows_the_panels_of_the_page(notebook: Any, con: Any) -> N
     text, found = notebook()
     assert found["pair"].value == ("ETH", "RUT")
     wanted = list(
-        panels(con, explorer.pair_of(con, "ETH", "RUT", int(found["window"].value), "session_close", STUDY))
+        panels(
+            con,
+            explorer.pair_of(con, "ETH", "RUT", int(found["window"].value), "session_close", STUDY),
+            Drawn(),
+        )
     )
     assert [panel.title for panel, _ in found["panels"]] == [panel.title for panel in wanted]
     assert (

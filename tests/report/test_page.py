@@ -16,6 +16,7 @@ from flows.job import Job
 from flows.pipeline import run
 from flows.runners import Plain
 from flows.summary import closing_lines
+from report import drawn
 from report import page as pages
 from warehouse.manifest import unsealed
 from warehouse.reader import connect
@@ -80,6 +81,34 @@ def test_the_scripts_of_the_page_before_are_taken_if_they_are_whole(
     before.write_text(text)
     monkeypatch.setattr(pages, "SNIPPET", "another")
     assert pages.vega(before) == "made anew"
+
+
+def test_the_charts_of_the_page_before_are_taken_if_they_are_whole(
+    sample_page: Path, sample_data: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(before: Path | None) -> tuple[str, int]:
+        asked: list[str] = []
+        draw = drawn.draw
+        with monkeypatch.context() as patch, closing(connect(sample_data)) as con:
+            patch.setattr(drawn, "draw", lambda one: asked.append(one) or draw(one))
+            return pages.page(con, unsealed(sample_data / "published" / "latest.json"), before), len(asked)
+
+    anew, every = made(None)
+    assert every > 10
+    assert made(sample_page) == (anew, 0)
+    before = tmp_path / "index.html"
+    for spoilt in (
+        text.replace('"strokeWidth":1.3', '"strokeWidth":1.4', 1),
+        text.replace('"asked":"', '"asked":"x', 1),
+        text.replace('<script type="application/json">{', '<script type="application/json">', 1),
+        text.replace('name="charts" content="', 'name="charts" content="0', 1),
+    ):
+        assert spoilt != text
+        before.write_text(spoilt)
+        assert made(before) == (anew, every)
+    assert made(tmp_path) == (anew, every)  # a folder cannot be read
+    monkeypatch.setattr(drawn, "version", lambda _: "another")
+    assert made(sample_page)[1] == every
 
 
 def test_the_close_is_that_of_the_exchange_of_the_study(once: Path) -> None:
