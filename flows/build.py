@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from flows import calendars
-from flows.build_cache import BuildCache, untouched
+from flows.build_cache import BuildCache, Compared, untouched
 from flows.dictionary import dictionary
 from flows.steps import Step, perform, steps
 from flows.universe import Universe
@@ -46,7 +46,7 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
     def read(model: type[Table], *, is_revised: bool) -> pl.DataFrame:
         return store.revised(model, known_by) if is_revised else store.newest(model, known_by)
 
-    built = BuildCache(untouched(store), store.landed(), universe.fingerprint, store.digest)
+    built = BuildCache(untouched(store), store.landed(), universe.fingerprint, store.compare)
     made, seconds = compute(read, given(store, universe), study, as_of or now, built)
 
     def then(query: Query) -> Frames:
@@ -54,14 +54,14 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
             made_of = [(one.made, one.reads, one.instant(as_of or now)) for one in steps().values()]
             built.settle(store.digests(map(name, made)), made_of)
         of_claims, found = built.inputs_of(DERIVED), claims(query, study, names)
-        built.record(mart.Claims, of_claims, built.digest(found))
+        built.record(mart.Claims, of_claims, built.compare(mart.Claims, found))
         return {mart.Claims: found, ops.Built: built.table(now)}
 
     started = time.perf_counter()
     if built.is_hit(mart.Claims, built.inputs_of(DERIVED)):
-        store.replace({**made, ops.Built: built.table(now)}, kept=built.kept)
+        store.replace({**made, ops.Built: built.table(now)}, changes=built.changes)
     else:
-        store.replace(made, then, built.kept)
+        store.replace(made, then, built.changes)
     return {**seconds, "write": time.perf_counter() - started}
 
 
@@ -87,7 +87,7 @@ def compute(
     """
     making = Making(read, study, as_of, built or BuildCache.empty(), dict(tables))
     for model, frame in tables.items():
-        if making.built.record(model, "", making.built.digest(frame)):
+        if making.built.record(model, "", making.built.compare(model, frame)):
             making.made[model] = frame
     perform(making.prepare, making.make, making.keep)
     return making.made, making.seconds
@@ -95,10 +95,10 @@ def compute(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a step made: the frame, its digest, and the seconds that it took."""
+    """What a step made, how it differs from what is stored, and the seconds that it took."""
 
     frame: pl.DataFrame
-    digest: str
+    found: Compared
     seconds: float
 
 
@@ -139,12 +139,12 @@ class Making:
         """Run a step."""
         began = time.perf_counter()
         frame = one.run(**arguments).collect()
-        return Made(frame, self.built.digest(frame), time.perf_counter() - began)
+        return Made(frame, self.built.compare(one.made, frame), time.perf_counter() - began)
 
     def keep(self, one: Step, made: Made) -> None:
         """Take what a step made."""
         self.known[one.made], self.seconds[name(one.made)] = made.frame, made.seconds
-        if self.built.record(one.made, self.inputs[one.made], made.digest):
+        if self.built.record(one.made, self.inputs[one.made], made.found):
             self.made[one.made] = made.frame
 
 

@@ -17,9 +17,13 @@ import polars as pl
 
 from schemas import BY_NAME, Table, ops
 from schemas.table import name, polars_schema
+from warehouse.difference import Difference
 from warehouse.files import digest
 from warehouse.store import Store
 
+Compared = tuple[str, Difference | None]
+Compare = Callable[[type[Table], pl.DataFrame, str], Compared]
+NOTHING: Compared = ("", None)
 HERE = Path(__file__).parents[1]
 CODE = ("schemas", "transforms", "warehouse", "flows")
 LIBRARIES = (  # their figures may change with them
@@ -74,7 +78,8 @@ class BuildCache:
         stored: `ops.built` as the last build left it.
         inputs: Of each stored table that no build makes, by name, a hash that changes when its rows do.
         universe: The universe's fingerprint.
-        row_digest: Count and hash of the rows of a frame, blind to their order.
+        compare: Takes a table, a frame that was made for it and the digest of what is stored, "" if nothing
+            is; gives the frame's digest, blind to the order of its rows, and where the two differ.
     """
 
     def __init__(
@@ -82,15 +87,15 @@ class BuildCache:
         stored: pl.DataFrame,
         inputs: Mapping[str, str],
         universe: str,
-        row_digest: Callable[[pl.DataFrame], str],
+        compare: Compare,
     ) -> None:
         """Leave out all that other code or another universe made."""
         self._basis = basis(universe)
         self._before = {
             row["table_name"]: row for row in stored.filter(basis=self._basis).iter_rows(named=True)
         }
-        self._row_digest = row_digest
-        self.kept = self._before.keys()
+        self._compare = compare
+        self.changes: dict[type[Table], Difference] = {}
         self.is_anew = not self._before
         self._inputs = dict(inputs)
         self._now: dict[str, tuple[str, str]] = {}  # of what it was made, and the digest of its rows
@@ -98,7 +103,7 @@ class BuildCache:
     @classmethod
     def empty(cls) -> "BuildCache":
         """One without entries, so that everything is made."""
-        return cls(pl.DataFrame(schema=polars_schema(ops.Built)), {}, "", lambda _: "")
+        return cls(pl.DataFrame(schema=polars_schema(ops.Built)), {}, "", lambda *_: NOTHING)
 
     def inputs_of(self, reads: Iterable[type[Table]], other: object = None) -> str:
         """Hash of the rows that a table is made of, and of what else it is made of."""
@@ -115,14 +120,20 @@ class BuildCache:
         self._now[name(model)] = (inputs, before["digest"])
         return True
 
-    def digest(self, frame: pl.DataFrame) -> str:
-        """The digest of a frame that was made, from any thread; none where nothing can be left out."""
-        return "" if self.is_anew else self._row_digest(frame)
+    def compare(self, model: type[Table], frame: pl.DataFrame) -> Compared:
+        """A frame that was made against what is stored, from any thread; nothing is asked if all is new."""
+        if self.is_anew:
+            return NOTHING
+        before = self._before.get(name(model))
+        return self._compare(model, frame, before["digest"] if before else "")
 
-    def record(self, model: type[Table], inputs: str, digest: str) -> bool:
+    def record(self, model: type[Table], inputs: str, found: Compared) -> bool:
         """Note what was made, and of what; whether it differs from what is stored."""
+        digest, change = found
         self._now[name(model)] = (inputs, digest)
         before = self._before.get(name(model))
+        if change and before:
+            self.changes[model] = change
         return before is None or before["digest"] != digest
 
     def settle(

@@ -11,7 +11,7 @@ import duckdb
 
 from schemas import BY_NAME, TABLES
 from warehouse.definitions import creation, view_comments, views
-from warehouse.difference import SHARE, Difference, difference
+from warehouse.difference import SHARE, Difference, compare
 from warehouse.files import digest, sha256
 from warehouse.manifest import Content
 from warehouse.place import StoreError, literal
@@ -78,7 +78,7 @@ def copy_database(
     old = {table: about["digest"] for table, about in before.get("tables", {}).items()}
     changed = [table for table, found in digests.items() if old.get(table) != found]
     if is_kept(last, before, digests):
-        changes = differences(store, last, changed)
+        changes = differences(store, last, {table: old[table] for table in changed})
         if is_little(changes, digests):
             shutil.copyfile(last, target)
             write(store, target, lambda: change(store, changes))
@@ -96,10 +96,19 @@ def is_kept(last: Path, before: Content, digests: dict[str, str]) -> bool:
     return is_tight and last.exists() and sha256(last) == database["sha256"]
 
 
-def differences(store: Store, last: Path, changed: list[str]) -> dict[str, Difference | None]:
-    """Where tables of the file published before are not those of the warehouse; None for a whole table."""
+def differences(store: Store, last: Path, changed: dict[str, str]) -> dict[str, Difference | None]:
+    """Where tables of the file published before are not those of the warehouse; None for a whole table.
+
+    Args:
+        store: The warehouse.
+        last: The file.
+        changed: The tables with the digests that they have there.
+    """
     store.con.execute(f"ATTACH {literal(last)} AS copy_of (READ_ONLY)")
-    return {table: difference(store.con, BY_NAME[table], f"copy_of.{table}", table) for table in changed}
+    return {
+        table: compare(store.con, BY_NAME[table], f"copy_of.{table}", table, digest)[1]
+        for table, digest in changed.items()
+    }
 
 
 def is_little(changes: dict[str, Difference | None], digests: dict[str, str]) -> bool:

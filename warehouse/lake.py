@@ -60,6 +60,11 @@ class Lake:
         return f"ducklake:{self.kind}:{self.catalog}"
 
     @property
+    def is_own(self) -> bool:
+        """Others may."""
+        return False
+
+    @property
     def is_remote(self) -> bool:
         """Whether its files are in object storage."""
         return "://" in self.data_path

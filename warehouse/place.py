@@ -17,6 +17,10 @@ class StoreError(RuntimeError):
 class Place(Protocol):
     """What a store must know of the place that it writes to; `str` of it has no password."""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody else can write there while it is open."""
+
     def exists(self) -> bool:
         """Whether something was ever stored there."""
 
@@ -49,6 +53,11 @@ class File:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def is_own(self) -> bool:
+        """It is."""
+        return True
 
     def exists(self) -> bool:
         """Whether the file is there."""

@@ -16,11 +16,11 @@ import duckdb
 
 from warehouse.boundary import boundary
 from warehouse.copying import PublishError, copy_database, one_state, unwritable
+from warehouse.difference import digests
 from warehouse.files import digest, replace_text, sha256, sync
 from warehouse.folder import DATABASE
 from warehouse.manifest import MANIFEST, Content, SealError, sealed, unsealed
 from warehouse.place import literal
-from warehouse.queries import digests
 from warehouse.store import Store
 
 POINTER = "latest.json"

@@ -12,10 +12,10 @@ import pyarrow as pa
 from schemas import BY_NAME, Table
 from schemas.table import key, name, polars_schema
 from warehouse.definitions import about, append_only, mark
+from warehouse.difference import Difference, compare, digests
 
 BATCH = 122_880  # rows of a row group of DuckDB: whole ones are written by all processors, and not merged
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
-DIGEST = "SELECT count(*) || ':' || coalesce(sum(hash(t)), 0) FROM {} t"
 
 
 class Queries:
@@ -169,7 +169,17 @@ class Queries:
     def digest(self, frame: pl.DataFrame) -> str:
         """The digest that a table with these rows has; from any thread."""
         with self.con.cursor() as own, beside(own, frame):
-            return str(own.execute(DIGEST.format("incoming")).fetchall()[0][0])
+            return digests(own, ["incoming"])["incoming"]
+
+    def compare(self, model: type[Table], frame: pl.DataFrame, digest: str) -> tuple[str, Difference | None]:
+        """The digest of a frame, and where the stored table, which has this one, differs; from any thread.
+
+        Without a digest nothing is stored. A frame of another shape is refused where it is written.
+        """
+        if not digest or frame.schema != polars_schema(model):
+            return self.digest(frame), None
+        with self.con.cursor() as own, beside(own, frame):
+            return compare(own, model, name(model), "incoming", digest)
 
     def landed(self) -> dict[str, str]:
         """Of each table that files are landed for, a hash of the files that its rows came from."""
@@ -190,12 +200,6 @@ class Queries:
     def beside(self, rows: pl.DataFrame) -> AbstractContextManager[None]:
         """Queries may name some rows `incoming` while the block lasts."""
         return beside(self.con, rows)
-
-
-def digests(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, str]:
-    """A digest of the rows of each of some tables, blind to their order."""
-    each = [f"SELECT '{table}', ({DIGEST.format(table)})" for table in tables]
-    return dict(con.execute(" UNION ALL ".join(each)).fetchall()) if each else {}
 
 
 @contextmanager

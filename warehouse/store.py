@@ -3,12 +3,12 @@
 A warehouse is a DuckDB file (`warehouse.place`) or a DuckLake (`warehouse.lake`); its tables are the same.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from glob import escape
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import duckdb
@@ -26,7 +26,7 @@ from warehouse.definitions import (
     schema_of,
     views,
 )
-from warehouse.difference import Difference, difference
+from warehouse.difference import Difference
 from warehouse.keys import refuse_stored, refuse_twice
 from warehouse.place import File, Place, StoreError, literal
 from warehouse.queries import Queries
@@ -127,15 +127,15 @@ class Store(Queries, Transactions):
         self,
         frames: Frames,
         then: Callable[[Query], Frames] | None = None,
-        kept: Container[str] = (),
+        changes: Mapping[type[Table], Difference] = MappingProxyType({}),
     ) -> None:
         """Write whole tables and all views in one transaction; data, dtypes and keys are checked.
 
         Args:
             frames: The tables.
             then: Gives further tables, out of queries on the ones just written.
-            kept: Names of tables that are stored as this very code made them: of these only what differs is
-                written. Their rows end up in another order.
+            changes: Where alone some of them differ from what is stored, which this very code made. No more of
+                them is written, unless others write here too; their rows end up in another order.
 
         Raises:
             InvalidTableError: if a frame breaks its contract; the file keeps what it had.
@@ -143,8 +143,7 @@ class Store(Queries, Transactions):
 
         def write() -> None:
             for model, frame in frames.items():
-                found = self._difference(model, frame) if name(model) in kept else None
-                self._replace(model, frame, found)
+                self._replace(model, frame, changes.get(model) if self.path.is_own else None)
             self._create_missing(TABLES)  # a view may read what is only made below
             self._create_views()
             for model, frame in then(self._frame).items() if then else ():
@@ -159,12 +158,6 @@ class Store(Queries, Transactions):
             found.delete(self.con, name(model))
             frame = frame.filter(pl.col(found.column).is_in(found.parts))
         self._insert(model, validate(frame, model))
-
-    def _difference(self, model: type[Table], frame: pl.DataFrame) -> Difference | None:
-        if frame.schema != polars_schema(model):  # to be refused where it is written
-            return None
-        with self.beside(frame):
-            return difference(self.con, model, name(model), "incoming")
 
     def snapshot(self, target: Path, as_of: datetime) -> None:
         """Write the append-only tables as they were known at an instant to another warehouse file."""

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from flows import build_cache, universe
-from flows.build_cache import BuildCache
+from flows.build_cache import BuildCache, Compared
 from flows.job import Job
 from flows.maintain import rebuild_test
 from flows.pipeline import Run, run
 from flows.runners import Plain
-from schemas import core, mart, ops
+from schemas import Table, core, mart, ops
 from schemas import raw as raw_model
 from schemas.table import polars_schema
 from tests.flows.test_pipeline import edit, revise
@@ -27,15 +27,19 @@ def digest(frame: pl.DataFrame) -> str:
     return str(frame.rows())
 
 
+def compare(model: type[Table], frame: pl.DataFrame, stored: str) -> Compared:
+    return digest(frame), None
+
+
 def made(stored: pl.DataFrame, rows: list[int], raw: str = "a") -> tuple[BuildCache, bool, bool]:
     """A build of returns out of closes out of raw bars: the cache, and whether each of the two is news."""
-    cache = BuildCache(stored, {"raw.bars": raw}, "u", digest)
+    cache = BuildCache(stored, {"raw.bars": raw}, "u", compare)
     is_anew, x, y = cache.is_anew, pl.DataFrame({"x": rows}), pl.DataFrame({"y": rows})
-    closes = cache.record(core.Closes, cache.inputs_of([raw_model.Bars]), cache.digest(x))
+    closes = cache.record(core.Closes, cache.inputs_of([raw_model.Bars]), cache.compare(core.Closes, x))
     inputs = cache.inputs_of([core.Closes])
     if cache.is_hit(core.Returns, inputs):
         return cache, closes, False
-    returns = cache.record(core.Returns, inputs, cache.digest(y))
+    returns = cache.record(core.Returns, inputs, cache.compare(core.Returns, y))
     if is_anew:
         made_of = [(core.Closes, [raw_model.Bars], None), (core.Returns, [core.Closes], None)]
         cache.settle({"core.closes": digest(x), "core.returns": digest(y)}, made_of)
@@ -56,19 +60,19 @@ def test_the_same_rows_are_no_news_and_other_rows_are() -> None:
 
 def test_other_code_or_another_universe_forgets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = made(NOTHING, [1])[0].table(NOW)
-    other = BuildCache(stored, {}, "another universe", digest)
+    other = BuildCache(stored, {}, "another universe", compare)
     assert not other.is_hit(core.Closes, other.inputs_of([]))
     monkeypatch.setattr(build_cache, "code", lambda: "other code")
     assert made(stored, [1])[1:] == (True, True)
 
 
 def test_a_table_is_made_again_when_what_it_reads_or_its_instant_is_another() -> None:
-    cache = BuildCache(made(NOTHING, [1])[0].table(NOW), {"raw.bars": "a"}, "u", digest)
+    cache = BuildCache(made(NOTHING, [1])[0].table(NOW), {"raw.bars": "a"}, "u", compare)
     read = [core.Sessions]
-    cache.record(core.Sessions, "", cache.digest(pl.DataFrame({"x": [1]})))
+    cache.record(core.Sessions, "", cache.compare(core.Sessions, pl.DataFrame({"x": [1]})))
     before = cache.inputs_of(read)
     assert cache.inputs_of(read, NOW) != before
-    cache.record(core.Sessions, "", cache.digest(pl.DataFrame({"x": [2]})))
+    cache.record(core.Sessions, "", cache.compare(core.Sessions, pl.DataFrame({"x": [2]})))
     assert cache.inputs_of(read) != before
 
 
