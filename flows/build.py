@@ -47,7 +47,7 @@ def build(store: Store, universe: Universe, now: datetime, as_of: datetime | Non
         return store.revised(model, known_by) if is_revised else store.newest(model, known_by)
 
     built = BuildCache(untouched(store), store.landed(), universe.fingerprint, store.compare)
-    made, seconds = compute(read, given(store, universe), study, as_of or now, built)
+    made, seconds = compute(read, given(store, universe, built), study, as_of or now, built)
 
     def then(query: Query) -> Frames:
         if built.is_anew:
@@ -148,15 +148,21 @@ class Making:
             self.made[one.made] = made.frame
 
 
-def given(store: Store, universe: Universe) -> dict[type[Table], pl.DataFrame]:
-    """The tables that come from the universe and the calendars instead of from other tables."""
-    return {
+def given(
+    store: Store, universe: Universe, built: BuildCache | None = None
+) -> dict[type[Table], pl.DataFrame]:
+    """The tables that come from the universe and the calendars instead of from other tables.
+
+    The dictionary is of the code alone: what this code has stored is as it would be made.
+    """
+    tables = {
         core.Listings: universe.listings(),
         core.Panels: universe.panels(),
         core.Series: universe.series(),
         core.Sessions: sessions(store, universe),
-        mart.Dictionary: dictionary(),
     }
+    is_stored = built is not None and built.is_hit(mart.Dictionary, "")
+    return tables if is_stored else {**tables, mart.Dictionary: dictionary()}
 
 
 def sessions(store: Store, universe: Universe) -> pl.DataFrame:

@@ -150,18 +150,17 @@ def tally(prices: Prices, listed: Flags | None) -> dict[str, NDArray[np.int64]]:
 def count(prices: Prices, listed: Flags | None) -> dict[str, NDArray[np.int64]]:
     """Members per session by what is true of them, for prices of shape (members, sessions)."""
     present = ~np.isnan(prices)
-    in_use = trailing(present, IN_USE, np.logical_or, empty=False) if listed is None else listed
-    bars = present.astype(np.int16)
+    in_use = trailing(present, [IN_USE], np.logical_or, empty=False)[0] if listed is None else listed
+    *filled, filled_year = trailing(present.astype(np.int16), [*MEANS, YEAR], np.add, empty=0)
+    totals = trailing(np.where(present, prices, 0.0), MEANS, np.add, empty=0.0)
     flags = {"members": in_use}
     has_bar = present & in_use
-    for window in MEANS:
-        filled = trailing(bars, window, np.add, empty=0)
-        flags[f"known_{window}"] = has_bar & is_warm(filled, window)
-        total = trailing(np.where(present, prices, 0.0), window, np.add, empty=0.0)
-        flags[f"above_{window}"] = flags[f"known_{window}"] & (prices * filled > total * (1 + TIE))
-    flags["known_year"] = has_bar & is_warm(trailing(bars, YEAR, np.add, empty=0), YEAR)
-    highest = trailing(np.where(present, prices, -np.inf), YEAR, np.maximum, empty=-np.inf)
-    lowest = trailing(np.where(present, prices, np.inf), YEAR, np.minimum, empty=np.inf)
+    for window, count, total in zip(MEANS, filled, totals, strict=True):
+        flags[f"known_{window}"] = has_bar & is_warm(count, window)
+        flags[f"above_{window}"] = flags[f"known_{window}"] & (prices * count > total * (1 + TIE))
+    flags["known_year"] = has_bar & is_warm(filled_year, YEAR)
+    (highest,) = trailing(np.where(present, prices, -np.inf), [YEAR], np.maximum, empty=-np.inf)
+    (lowest,) = trailing(np.where(present, prices, np.inf), [YEAR], np.minimum, empty=np.inf)
     flags["high"] = flags["known_year"] & (prices >= highest)
     flags["low"] = flags["known_year"] & (prices <= lowest)
     before = np.full_like(prices, np.nan)

@@ -1,5 +1,6 @@
 """Sessions as a grid: those that a table about the market has rows for, and windows that count them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,21 +79,26 @@ def numbered(rows: pl.DataFrame, labels: list[str]) -> tuple[pl.DataFrame, NDArr
     return distinct, np.repeat(place.to_numpy().astype(np.int64), lengths)
 
 
-def trailing(values: NDArray[Any], window: int, combine: np.ufunc, *, empty: float) -> NDArray[Any]:
-    """Each row's values combined over the last `window` sessions up to each, by doubling spans.
+def trailing(
+    values: NDArray[Any], windows: Sequence[int], combine: np.ufunc, *, empty: float
+) -> list[NDArray[Any]]:
+    """Each row's values combined over the last sessions up to each, for each of some windows.
 
     Spans of 1, 2, 4, ... sessions are combined from two halves, and a window from the spans in its binary
-    form. It costs log2(window) passes, and nothing outside a window ever enters it, so that, unlike running
-    sums, it has no drift and no memory of an outlier that left.
+    form. It costs log2 of the longest window in passes, and nothing outside a window ever enters it, so that,
+    unlike running sums, it has no drift and no memory of an outlier that left.
     """
     width = values.shape[1]
-    out, part = np.full_like(values, empty), values
-    span, taken = 1, 0
-    while span <= window:
-        if window & span:
-            combine(out[:, taken:], part[:, : max(0, width - taken)], out=out[:, taken:])
-            taken += span
-        longer = part.copy()
+    found, taken = [np.full_like(values, empty) for _ in windows], [0] * len(windows)
+    part, span = values, 1
+    while True:
+        for at, (window, out) in enumerate(zip(windows, found, strict=True)):
+            if window & span:
+                combine(out[:, taken[at] :], part[:, : max(0, width - taken[at])], out=out[:, taken[at] :])
+                taken[at] += span
+        if 2 * span > max(windows):
+            return found
+        longer = np.empty_like(part)
+        longer[:, :span] = part[:, :span]
         combine(part[:, span:], part[:, :-span], out=longer[:, span:])
         part, span = longer, 2 * span
-    return out

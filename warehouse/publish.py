@@ -7,15 +7,17 @@ generations that it lists stay where they are, for readers that hold an older po
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from schemas import BY_NAME
 from warehouse.boundary import boundary
 from warehouse.copying import PublishError, copy_database, one_state, unwritable
+from warehouse.definitions import described
 from warehouse.difference import digests
 from warehouse.files import digest, replace_text, sha256, sync
 from warehouse.folder import DATABASE
@@ -65,12 +67,15 @@ def publish(store: Store, folder: Path, run_id: str, extra: dict[str, Any]) -> P
         database = copy_database(store, work, made.digests, folder / DATABASE, before)
     sync(work)
     refuse_log_beside(work)
-    with duckdb.connect(str(work), read_only=True, config={"memory_limit": MEMORY_LIMIT}) as con:
+    with (
+        duckdb.connect(str(work), read_only=True, config={"memory_limit": MEMORY_LIMIT}) as con,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        size = pool.submit(facts, work)
         verify(con, work, made.digests)
         boundary("copied")
-        tables = export(con, files, made, before.get("tables", {}))
-    size = facts(work)
-    about = {"path": DATABASE, "whole_bytes": size["bytes"], **database, **size}
+        tables = export(con, files, made, before.get("tables", {}), pool)
+    about = {"path": DATABASE, "whole_bytes": size.result()["bytes"], **database, **size.result()}
     manifest = {"run_id": run_id, "database": about, **extra, "tables": tables}
     replace_text(files / MANIFEST, sealed(manifest))
     files.replace(folder / f"run={run_id}")
@@ -96,7 +101,9 @@ def verify(con: duckdb.DuckDBPyConnection, path: Path, wanted: dict[str, str]) -
             raise PublishError(f"{path}: {table} has {those} in the copy and {counted} in the warehouse")
 
 
-def export(con: duckdb.DuckDBPyConnection, work: Path, made: Publication, before: Content) -> Content:
+def export(
+    con: duckdb.DuckDBPyConnection, work: Path, made: Publication, before: Content, pool: Executor
+) -> Content:
     """Every table of the copy as Parquet.
 
     Args:
@@ -104,6 +111,7 @@ def export(con: duckdb.DuckDBPyConnection, work: Path, made: Publication, before
         work: The folder to make for the files, whose name will be `run=<id>`.
         made: What is published.
         before: The tables of the publication before: a file whose rows are the same is linked, not written.
+        pool: Where they are written.
 
     Returns:
         Of each table path, hash, bytes, rows, digest and the hash of its schema.
@@ -115,20 +123,15 @@ def export(con: duckdb.DuckDBPyConnection, work: Path, made: Publication, before
 
     def exported(table: str) -> Content:
         path = work / f"{table}.parquet"
-        with con.cursor() as own:
-            wanted = {
-                "rows": made.tables[table],
-                "digest": made.digests[table],
-                "schema_sha256": schema(own, table),
-            }
-            if not is_linked(path, made.folder, before.get(table, {}), wanted):
+        wanted = {"rows": made.tables[table], "digest": made.digests[table], "schema_sha256": schema(table)}
+        if not is_linked(path, made.folder, before.get(table, {}), wanted):
+            with con.cursor() as own:
                 own.execute(f"COPY {table} TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")
-                sync(path)
+            sync(path)
         return {"path": f"run={made.run_id}/{path.name}", **wanted, **facts(path)}
 
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return dict(zip(made.tables, pool.map(exported, made.tables), strict=True))
+        return dict(zip(made.tables, pool.map(exported, made.tables), strict=True))
     except duckdb.Error as error:
         raise unwritable(work, error) from error
 
@@ -160,10 +163,9 @@ def facts(path: Path) -> dict[str, Any]:
     return {"sha256": sha256(path), "bytes": path.stat().st_size}
 
 
-def schema(con: duckdb.DuckDBPyConnection, table: str) -> str:
+def schema(table: str) -> str:
     """Hash of a table's column names and types, in their order."""
-    described = [row[:2] for row in con.execute(f"DESCRIBE {table}").fetchall()]
-    return digest(json.dumps(described))
+    return digest(json.dumps(described(BY_NAME[table])))
 
 
 def refuse_log_beside(path: Path) -> None:

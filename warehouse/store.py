@@ -134,7 +134,7 @@ class Store(Queries, Transactions):
         Args:
             frames: The tables.
             then: Gives further tables, out of queries on the ones just written.
-            changes: Where alone some of them differ from what is stored, which this very code made. No more of
+            changes: Where alone some of them differ from what is stored, which this code made. No more of
                 them is written, unless others write here too; their rows end up in another order.
 
         Raises:
