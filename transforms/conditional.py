@@ -146,8 +146,9 @@ def moments(
 ) -> tuple[FloatArray, FloatArray]:
     """Correlation and Mardia's kurtosis (see `mardia_kappa`) of pairs of sides, each (pairs, windows).
 
-    Out of the moments of all pairs that have their lefts in common, as matrix products. Near |r| = 1, where
-    they cancel, each window is computed by itself.
+    Out of the moments of all pairs that have their lefts in common. Each sum is that of a pair and window
+    alone: the last digit of a matrix product hangs on how many others there are. Near |r| = 1, where the
+    moments cancel, each window is computed by itself.
 
     Args:
         sides: (sides, windows, n) with a mean of 0 and a variance of 1 in each window.
@@ -162,7 +163,7 @@ def moments(
     for lefts, rights, place in products_of(left, right):
         for product, (of_left, of_right) in zip(products, ((1, 1), (2, 2), (3, 1), (1, 3)), strict=True):
             x, y = (np.moveaxis(powers[p][rows], 0, 1) for p, rows in ((of_left, lefts), (of_right, rights)))
-            product[place] = (x @ y.swapaxes(1, 2)).transpose(1, 2, 0)
+            product[place] = np.einsum("wln,wrn->lrw", x, y)
     products /= n
     r, squares, cubed, cubes = products
     np.clip(r, -1, 1, out=r)

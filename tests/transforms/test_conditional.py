@@ -166,6 +166,18 @@ def test_neither_the_order_of_rows_nor_other_pairs_matter():
     assert_frame_equal(together, run(returns, pairs[::-1]))
 
 
+def test_to_the_bit_it_does_not_matter_which_other_pairs_share_the_newest_session():
+    columns = linked(200, ("ETH", "BTC", "RUT", "GLD", "QQQ", "SPY"))
+    pairs = tuple((left, right) for left in ("ETH", "BTC") for right in ("RUT", "GLD", "QQQ"))
+    order = ["asset", "benchmark", "window_sessions", "session"]
+    whole = run(frame(columns), pairs, windows=(30, 60)).sort(order)
+    before = pl.col("session") < whole["session"].max()
+    for late in ("GLD", "QQQ", "BTC"):
+        columns[late][-1] = np.nan
+        made = run(frame(columns), pairs, windows=(30, 60)).sort(order)
+        assert_frame_equal(made.filter(before), whole.filter(before), check_exact=True)
+
+
 def test_a_flat_or_collinear_window_is_null():
     columns = linked(40, ("ETH", "RUT", "SPY"))
     flat = run(frame({**columns, "SPY": np.full(40, 0.1)}))
