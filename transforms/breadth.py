@@ -21,7 +21,7 @@ AT_ONCE = 4  # blocks of members, each of some 30 MB
 IN_USE = 20  # sessions without a bar after which a member of a panel has left
 TIE = 1e-12  # a price within rounding of its mean is not above it
 MEMBER = r"^[A-Za-z]+(?:[.\-/ ][A-Za-z]+)?$"  # tickers; not cash ("-"), futures or escrow lines (P5N994)
-BLOCK = 128  # members that a core counts at once: bounds the memory, and keeps a block near it
+BLOCK = 48  # members that a core counts at once: bounds the memory, and keeps a block near it
 PROXIES = (("IWM", "SPY"), ("RSP", "SPY"))
 PROXY_MEAN = 50
 
@@ -85,9 +85,12 @@ def panel_breadth(panel: dict[str, Any], bars: Frame, constituents: Frame, sessi
     )
     if panel["basis"] == "constituents":
         tickers, listed = membership(constituents, panel["index_id"], grid["session"])
+        priced = tickers.join(own, on="symbol", how="semi", maintain_order="left")  # many never have a bar
+        prices = price_matrix(own, rows_of(priced), grid.height)
+        counts = tally(prices, listed[priced["row"].to_numpy()])
+        counts["members"] = listed.sum(axis=0, dtype=np.int64)
     else:
-        tickers, listed = rows_of(own), None
-    counts = tally(price_matrix(own, tickers, grid.height), listed)
+        counts = tally(price_matrix(own, rows_of(own), grid.height), None)
     return (
         pl.DataFrame({"session": grid["session"], **counts})
         .filter(pl.col("members").cum_max() > 0)

@@ -26,7 +26,7 @@ FIGURES = (
 )
 SINGULAR = 1e-12  # a smaller share of unexplained variance is rounding: nothing is left to correlate
 NEARLY_ONE = 1e-3  # below this 1 - r^2 the moments have lost the digits that the kurtosis needs
-CHUNK = 256  # windows at a time: those of a pair stay near the core
+CHUNK = 2**16  # returns in the windows that are taken at a time: they stay near the core
 
 
 def conditional(returns: As[Frame, core.Returns], study: Study) -> As[Frame, mart.Conditional]:
@@ -86,8 +86,9 @@ class Group:
         found = np.full((len(FIGURES), len(self.pairs), self.series.shape[1]), np.nan)
         if self.series.shape[1] >= window:
             windows = sliding_window_view(self.series, window, axis=1)
-            for first in range(0, windows.shape[1], CHUNK):
-                chunk = slice(first, first + CHUNK)
+            step = max(1, CHUNK // (len(self.series) * window))
+            for first in range(0, windows.shape[1], step):
+                chunk = slice(first, first + step)
                 found[:, :, window - 1 :][:, :, chunk] = partial_figures(
                     windows[:, chunk], len(self.controls), self.left, self.right
                 )

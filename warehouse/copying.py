@@ -19,7 +19,9 @@ from warehouse.store import Store
 
 STORAGE_VERSION = "v1.4.0"  # the oldest DuckDB that BI tools still ship
 DETACH = "DETACH DATABASE IF EXISTS copy_of; DETACH DATABASE IF EXISTS copy_to"
-GROWTH = 1.25  # of the file since all of it was copied: what is replaced leaves room that only later days fill
+GROWTH = (
+    1.25  # of the file since all of it was copied: what is replaced leaves room that only later days fill
+)
 
 
 class PublishError(RuntimeError):
