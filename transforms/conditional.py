@@ -26,7 +26,7 @@ FIGURES = (
 )
 SINGULAR = 1e-12  # a smaller share of unexplained variance is rounding: nothing is left to correlate
 NEARLY_ONE = 1e-3  # below this 1 - r^2 the moments have lost the digits that the kurtosis needs
-CHUNK = 2**16  # returns in the windows that are taken at a time: they stay near the core
+CHUNK = 2**17  # returns in the windows that are taken at a time: they stay near the core
 
 
 def conditional(returns: As[Frame, core.Returns], study: Study) -> As[Frame, mart.Conditional]:
