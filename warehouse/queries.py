@@ -13,6 +13,7 @@ from schemas import BY_NAME, Table
 from schemas.table import key, name, polars_schema
 from warehouse.definitions import about, append_only, mark
 from warehouse.difference import Difference, compare, digests
+from warehouse.place import Place
 
 BATCH = 122_880  # rows of a row group of DuckDB: whole ones are written by all processors, and not merged
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
@@ -21,6 +22,7 @@ END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 class Queries:
     """Questions on a connection to a warehouse."""
 
+    path: Place
     con: duckdb.DuckDBPyConnection
     _marked: dict[type[Table], tuple[datetime, int]]  # the instant and rows of which `_many` has the marks
 
@@ -174,9 +176,10 @@ class Queries:
     def compare(self, model: type[Table], frame: pl.DataFrame, digest: str) -> tuple[str, Difference | None]:
         """The digest of a frame, and where the stored table, which has this one, differs; from any thread.
 
-        Without a digest nothing is stored. A frame of another shape is refused where it is written.
+        Without a digest nothing is stored; where others write too, all of a table is written; and a frame of
+        another shape is refused then.
         """
-        if not digest or frame.schema != polars_schema(model):
+        if not digest or not self.path.is_own or frame.schema != polars_schema(model):
             return self.digest(frame), None
         with self.con.cursor() as own, beside(own, frame):
             return compare(own, model, name(model), "incoming", digest)

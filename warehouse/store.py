@@ -134,8 +134,8 @@ class Store(Queries, Transactions):
         Args:
             frames: The tables.
             then: Gives further tables, out of queries on the ones just written.
-            changes: Where alone some of them differ from what is stored, which this code made. No more of
-                them is written, unless others write here too; their rows end up in another order.
+            changes: Where alone some of them differ from what is stored, as `compare` found it and this code
+                made it: no more of them is written, and their rows end up in another order.
 
         Raises:
             InvalidTableError: if a frame breaks its contract; the file keeps what it had.
@@ -143,7 +143,7 @@ class Store(Queries, Transactions):
 
         def write() -> None:
             for model, frame in frames.items():
-                self._replace(model, frame, changes.get(model) if self.path.is_own else None)
+                self._replace(model, frame, changes.get(model))
             self._create_missing(TABLES)  # a view may read what is only made below
             self._create_views()
             for model, frame in then(self._frame).items() if then else ():

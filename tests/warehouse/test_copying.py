@@ -9,6 +9,7 @@ import pytest
 from schemas import BY_NAME, core
 from schemas.table import columns, grain
 from warehouse import copying
+from warehouse.difference import Difference
 from warehouse.publish import DATABASE, publish
 from warehouse.store import Store
 
@@ -22,18 +23,18 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def publication(built_store: Store, whole: Callable[..., dict], folder: Path) -> Callable[..., list[str]]:
-    """Publish some returns; the tables that were copied, all if the file is new."""
+    """Publish some returns; the tables that were copied, those in part with their rows; all in a new file."""
 
     def made(run_id: str, *log_returns: float) -> list[str]:
         copied: list[str] = []
-        replace = copying.replace
+        change = copying.change
 
-        def told(store: Store, tables: list[str]) -> None:
-            copied.extend(tables)
-            replace(store, tables)
+        def told(store: Store, changes: dict[str, Difference | None]) -> None:
+            copied.extend(f"{table}: {found.rows}" if found else table for table, found in changes.items())
+            change(store, changes)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(copying, "replace", told)
+            patch.setattr(copying, "change", told)
             built_store.replace({core.Returns: whole(*log_returns)[core.Returns]})
             publish(built_store, folder, run_id, {})
         return copied or ["all"]
@@ -72,6 +73,23 @@ def test_what_did_not_change_is_not_copied_again(
 ) -> None:
     assert publication("1", 0.25) == ["all"]
     assert publication("2", 0.5, 0.25) == ["core.returns"]
+    equal(built_store, folder)
+
+
+def test_of_a_table_that_changed_a_little_no_more_is_copied(
+    publication: Callable[..., list[str]],
+    built_store: Store,
+    folder: Path,
+    changed: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copying, "GROWTH", 9.0)  # a few rows are less than a block
+    publication("1", *[0.25] * ROWS)
+    assert publication("2", *[0.25] * 10, 0.5, *[0.25] * 20) == ["core.returns: 1"]
+    equal(built_store, folder)
+    assert publication("3", *[0.25] * 10, 0.5, *[0.25] * 18) == ["core.returns: 0"]
+    equal(built_store, folder)
+    assert publication("4", *[0.5] * ROWS) == ["core.returns"]
     equal(built_store, folder)
 
 
