@@ -1,7 +1,6 @@
 """The stationary bootstrap: intervals for means of series whose neighbours resemble each other."""
 
 import math
-from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -9,32 +8,28 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 FloatArray = NDArray[np.float64]
-DRAWS = 999
-SEED = 1994
 NORMAL = NormalDist().inv_cdf(0.975)
 
 
-@lru_cache(maxsize=4)  # some 17 MB each; the memory of one that goes is there for the next
-def draw_counts(length: int, block: int, draws: int = DRAWS) -> FloatArray:
-    """How often each row is in each resampled series, shape (draws, length): a sum is a matrix product.
+def standard_errors(values: FloatArray, block: int) -> FloatArray:
+    """Standard errors of the means of some series under the stationary bootstrap, shape (k,).
 
-    A series is put together from blocks that start anywhere, wrap around, and have geometric lengths with
-    mean `block` (Politis & Romano 1994), so that it is stationary. The same draws for the same arguments.
+    The bootstrap puts a series together from blocks that start anywhere, wrap around, and have geometric
+    lengths with mean `block`. The variance of its mean needs no draws, which would add chance of their own: a
+    step stays in its block with the probability 1 - 1/block, so it is a sum of the circular autocovariances
+    (Politis & Romano 1994, lemma 1).
+
+    Args:
+        values: Shape (n, k), one column a series.
+        block: Mean length of a block.
     """
-    random = np.random.default_rng([SEED, length, block])
-    blocks = int(2 * length / block + 10 * np.sqrt(length / block) + 10)  # enough in all but impossible cases
-    ends = np.minimum(random.geometric(1 / block, (draws, blocks)).cumsum(axis=1), length)
-    ends[:, -1] = length
-    starts = random.integers(0, length, (draws, blocks))
-    past = starts + np.diff(ends, axis=1, prepend=0)
-    wraps = past >= length
-    row = np.arange(draws)[:, None] * length
-    begun = np.bincount((row + starts).ravel(), minlength=draws * length)
-    begun -= np.bincount((row + past - length * wraps).ravel(), minlength=draws * length)
-    counts = begun.reshape(draws, length)
-    counts[:, 0] += np.count_nonzero(wraps, axis=1)
-    np.cumsum(counts, axis=1, out=counts)  # of whole numbers, which is many times as fast
-    return counts.astype(np.float64)
+    size = len(values)
+    spectrum = np.abs(np.fft.rfft(values - values.mean(axis=0), axis=0)) ** 2
+    covariance = np.fft.irfft(spectrum, size, axis=0) / size
+    lag = np.arange(1, size)
+    weights = (1 - lag / size) * (1 - 1 / block) ** lag
+    variance = (covariance[0] + 2 * weights @ covariance[1:]) / size
+    return np.asarray(np.sqrt(np.maximum(variance, 0)))
 
 
 def mean_interval(values: FloatArray, block: int) -> tuple[float, float]:
@@ -46,8 +41,8 @@ def mean_interval(values: FloatArray, block: int) -> tuple[float, float]:
 def mean_intervals(values: FloatArray, block: int) -> FloatArray:
     """95 % intervals of the means of some series, within their ranges; NaN for fewer than two blocks.
 
-    The bootstrap's standard error with Student's quantile for as many observations as there are blocks: the
-    bare percentiles are too narrow where blocks are few.
+    The bootstrap's standard error with Student's quantile for as many observations as there are blocks: its
+    bare percentiles would be too narrow where blocks are few.
 
     Args:
         values: Shape (n, k), one column a series.
@@ -59,8 +54,7 @@ def mean_intervals(values: FloatArray, block: int) -> FloatArray:
     size, width = values.shape
     if size < 2 * block:
         return np.full((width, 2), np.nan)
-    errors = (draw_counts(size, block) @ values / size).std(axis=0, ddof=1)
-    half, mean = quantile(size / block) * errors, values.mean(axis=0)
+    half, mean = quantile(size / block) * standard_errors(values, block), values.mean(axis=0)
     return np.column_stack(
         [np.maximum(mean - half, values.min(axis=0)), np.minimum(mean + half, values.max(axis=0))]
     )
@@ -90,9 +84,9 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: int) -> FloatArray:
     """95 % intervals of the mean where a mark is set minus the mean elsewhere; see mean_interval.
 
-    Sessions are drawn together with their marks, and a mark counts as often as it begins, if that is less
-    than the blocks. Draws in which a side is empty say nothing and are left out; NaN for fewer than two
-    blocks, or where a side is empty.
+    A session moves the difference by how far it is from the mean of its side, the more the fewer are there:
+    the standard error is that of the mean of these moves (the delta method), and a mark counts as often as it
+    begins, if that is less than the blocks. NaN for fewer than two blocks, or where a side is empty.
 
     Args:
         values: Shape (n,).
@@ -104,19 +98,16 @@ def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: in
     """
     size, width = marks.shape
     intervals = np.full((width, 2), np.nan)
-    if size < 2 * block:
-        return intervals
-    drawn = draw_counts(size, block) @ np.column_stack([values, marks, marks * values[:, None]])
-    total, inside, sum_inside = drawn[:, :1], drawn[:, 1 : width + 1], drawn[:, width + 1 :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        differences = sum_inside / inside - (total - sum_inside) / (size - inside)
-    for column, (drawn_differences, mark) in enumerate(zip(differences.T, marks.T, strict=True)):
-        found = drawn_differences[np.isfinite(drawn_differences)]
-        if mark.any() and not mark.all() and len(found) > 1:
-            stretches = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
-            half = quantile(min(size / block, stretches)) * found.std(ddof=1)
-            middle = values[mark].mean() - values[~mark].mean()
-            intervals[column] = middle - half, middle + half
+    sides = np.count_nonzero(marks, axis=0)
+    told = np.flatnonzero((sides > 0) & (sides < size)) if size >= 2 * block else np.array([], dtype=np.intp)
+    for column in told:
+        mark = marks[:, column]
+        inside, outside = values[mark].mean(), values[~mark].mean()
+        share = sides[column] / size
+        moves = np.where(mark, (values - inside) / share, (outside - values) / (1 - share))
+        stretches = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
+        half = quantile(min(size / block, stretches)) * standard_errors(moves[:, None], block)[0]
+        intervals[column] = inside - outside - half, inside - outside + half
     return intervals
 
 

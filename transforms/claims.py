@@ -4,8 +4,7 @@ Figures come from these tables, so that a reader can run the same query.
 """
 
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import numpy as np
@@ -33,31 +32,26 @@ def claims(query: Query, study: Study, names: dict[str, str]) -> pl.DataFrame:
     """
     newest = query("SELECT max(session) AS newest FROM mart.signals")["newest"][0]
     days = [] if newest is None else sorted({newest, min(newest, ARTICLE_DAY)})
-    asked = [(claim, day, filled(claim.sql, study, day)) for day in days for claim in CLAIMS]
-    with ThreadPoolExecutor(1) as beside:  # figures are drawn while the next claim is asked
-        drawn = [beside.submit(measured, claim, query(sql)) for claim, _, sql in asked]
-        rows = [
-            judged(claim, day, sql, figures.result(), study, names)
-            for (claim, day, sql), figures in zip(asked, drawn, strict=True)
-        ]
+    rows = [row for day in days for row in judged(query, study, names, day)]
     return pl.DataFrame(rows, schema=polars_schema(mart.Claims))
 
 
-def judged(
-    claim: Claim, day: date, sql: str, figures: Figures, study: Study, names: dict[str, str]
-) -> dict[str, object]:
-    """The row of a claim as of a session."""
-    verdict, explanation = without_window(sql, study) or claim.rule(figures, claim.unit)
-    return {
-        "claim_id": claim.claim_id,
-        "as_of_session": day,
-        "claim": claim.sentence.format(target=names[study.target], benchmark=names[study.benchmark]),
-        "question_sql": question(claim, sql),
-        **dict(zip(("figure", "lo95", "hi95"), figures, strict=True)),
-        "unit": claim.unit,
-        "verdict": verdict,
-        "explanation": explanation,
-    }
+def judged(query: Query, study: Study, names: dict[str, str], day: date) -> Iterator[dict[str, object]]:
+    """One row per claim as of a session."""
+    for claim in CLAIMS:
+        sql = filled(claim.sql, study, day)
+        figures = measured(claim, query(sql))
+        verdict, explanation = without_window(sql, study) or claim.rule(figures, claim.unit)
+        yield {
+            "claim_id": claim.claim_id,
+            "as_of_session": day,
+            "claim": claim.sentence.format(target=names[study.target], benchmark=names[study.benchmark]),
+            "question_sql": question(claim, sql),
+            **dict(zip(("figure", "lo95", "hi95"), figures, strict=True)),
+            "unit": claim.unit,
+            "verdict": verdict,
+            "explanation": explanation,
+        }
 
 
 def without_window(sql: str, study: Study) -> Verdict | None:

@@ -1,68 +1,47 @@
-"""The stationary bootstrap against its own theory: what is drawn, how often, and how often it is right."""
+"""The stationary bootstrap's errors against what resampling gives, and how often its intervals are right."""
 
 import numpy as np
 import pytest
 from scipy import signal, stats
 
 from transforms.bootstrap import (
-    DRAWS,
     difference_intervals,
-    draw_counts,
     mean_interval,
     share_interval,
+    standard_errors,
     wilson,
 )
 
 
-@pytest.mark.parametrize(("length", "block"), [(1, 1), (7, 1), (50, 3), (120, 60), (300, 20), (40, 400)])
-def test_every_resampled_series_is_as_long_as_the_first(length, block):
-    counts = draw_counts(length, block, 200)
-    assert counts.shape == (200, length)
-    assert (counts >= 0).all()
-    assert (counts == counts.round()).all()
-    assert (counts.sum(axis=1) == length).all()
-
-
-@pytest.mark.parametrize("block", [1, 10, 40])
-def test_no_row_is_drawn_more_often_than_another(block):
-    mean = draw_counts(100, block, 8000).mean(axis=0)
-    # A row is drawn 1 time a series on average, the first and the last as often as those in the middle.
-    assert mean.mean() == pytest.approx(1)
-    assert np.abs(mean - 1).max() < 5 * np.sqrt(2 * block / 8000)
+def resampled(length, block, draws, seed=7):
+    """Row numbers of series put together from blocks as the bootstrap says, (draws, length)."""
+    rng = np.random.default_rng(seed)
+    rows = np.empty((draws, length), dtype=int)
+    rows[:, 0] = rng.integers(0, length, draws)
+    for at in range(1, length):
+        begins = rng.random(draws) < 1 / block
+        rows[:, at] = np.where(begins, rng.integers(0, length, draws), (rows[:, at - 1] + 1) % length)
+    return rows
 
 
 @pytest.mark.parametrize("block", [1, 5, 20, 50])
-def test_the_variance_of_a_resampled_mean_is_the_one_that_the_mean_block_implies(block):
-    length = 200
-    values = autoregressive(0.7, length, seed=3)
-    values -= values.mean()
-    lags = np.arange(1, length)
-    around = [np.mean(values * np.roll(values, -lag)) for lag in lags]  # circular autocovariance
-    # Politis & Romano 1994, lemma 1: a step stays in its block with the probability 1 - 1/block
-    weights = (1 - lags / length) * (1 - 1 / block) ** lags
-    expected = (np.mean(values**2) + 2 * np.sum(weights * around)) / length
-    means = draw_counts(length, block, 6000) @ values / length
-    assert means.var() == pytest.approx(expected, rel=5 * np.sqrt(2 / 6000))
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_the_standard_error_is_that_of_resampled_means(share, block):
+    values = autoregressive(share, 200, seed=3, mean=4)
+    means = values[resampled(200, block, 8000)].mean(axis=1)
+    (found,) = standard_errors(values[:, None], block)
+    assert found == pytest.approx(means.std(ddof=1), rel=4 / np.sqrt(2 * 8000))
 
 
-def test_a_block_of_one_draws_each_row_independently():
-    counts = draw_counts(60, 1, 6000)
-    assert counts.var() == pytest.approx(1 - 1 / 60, rel=0.02)  # binomial
-    assert np.corrcoef(counts[:, 10], counts[:, 11])[0, 1] == pytest.approx(-1 / 59, abs=0.05)
-
-
-def test_long_blocks_draw_neighbours_together_round_the_end_too():
-    counts = draw_counts(60, 30, 4000)
-    assert np.corrcoef(counts[:, 10], counts[:, 11])[0, 1] > 0.8
-    assert np.corrcoef(counts[:, -1], counts[:, 0])[0, 1] > 0.8
-    assert np.corrcoef(counts[:, 0], counts[:, 30])[0, 1] < 0
-
-
-def test_draws_are_the_same_every_time_and_others_for_other_arguments():
-    first = draw_counts(90, 7, 50).copy()
-    draw_counts.cache_clear()
-    assert (draw_counts(90, 7, 50) == first).all()
-    assert (draw_counts(90, 8, 50) != first).any()
+@pytest.mark.parametrize("block", [1, 7, 30])
+def test_the_standard_error_is_lemma_1_term_by_term(block):
+    values = autoregressive(0.6, 83, seed=4)
+    off, size = values - values.mean(), 83
+    total = np.mean(off**2)
+    for lag in range(1, size):  # Politis & Romano 1994, with the covariances that do not wrap around
+        weight = (1 - lag / size) * (1 - 1 / block) ** lag + lag / size * (1 - 1 / block) ** (size - lag)
+        total += 2 * weight * np.sum(off[:-lag] * off[lag:]) / size
+    np.testing.assert_allclose(standard_errors(values[:, None], block), np.sqrt(total / size), rtol=1e-12)
 
 
 def autoregressive(share, length, seed, mean=0.0):
@@ -84,11 +63,10 @@ def test_the_interval_of_a_mean_holds_the_true_one_about_nineteen_times_in_twent
     assert 0.88 <= held / 200 <= 0.98  # 0.90 to 0.97 with the error of 200 series
 
 
-def test_the_interval_of_a_mean_is_that_of_its_draws():
+def test_the_interval_of_a_mean_is_students_about_it():
     values = np.arange(40.0) ** 2
-    drawn = [sum(c * v for c, v in zip(row, values, strict=True)) / 40 for row in draw_counts(40, 5)]
-    assert len(drawn) == DRAWS == 999
-    half = 2.3646242510102993 * np.std(drawn, ddof=1)  # Student's 97.5 % quantile for 40 / 5 - 1 = 7
+    (error,) = standard_errors(values[:, None], 5)
+    half = 2.3646242510102993 * error  # Student's 97.5 % quantile for 40 / 5 - 1 = 7
     assert mean_interval(values, 5) == pytest.approx((values.mean() - half, values.mean() + half))
 
 
@@ -143,23 +121,18 @@ def test_fewer_than_two_blocks_give_no_interval():
     assert np.isnan(mean_interval(np.array([]), 20)).all()
 
 
-def test_a_difference_is_taken_between_the_marked_and_the_other_rows_of_each_draw():
-    rng = np.random.default_rng(5)
-    rows = np.arange(60)
-    values, marks = rng.normal(size=60), np.column_stack([rows < 25, rows % 7 == 0, rows == 17])
-    counts = draw_counts(60, 6).astype(int)
-    intervals = difference_intervals(values, marks, 6)
-    for mark, interval in zip(marks.T, intervals, strict=True):
-        found = []
-        for row in counts:
-            series, is_in = np.repeat(values, row), np.repeat(mark, row)
-            if is_in.any() and not is_in.all():
-                found.append(series[is_in].mean() - series[~is_in].mean())
-        assert len(found) > 500  # a draw may leave out the only row with the last mark
+def test_a_difference_is_as_sure_as_that_of_resampled_sessions():
+    rows = np.arange(600)
+    values = autoregressive(0.5, 600, seed=5)
+    marks = np.column_stack([rows % 120 < 50, rows % 7 == 0, rows % 97 < 30])
+    drawn = resampled(600, 6, 4000)
+    for mark, (low, high) in zip(marks.T, difference_intervals(values, marks, 6), strict=True):
+        series, is_in = values[drawn], mark[drawn]
+        found = [one[inside].mean() - one[~inside].mean() for one, inside in zip(series, is_in, strict=True)]
         begun = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
-        half = stats.t.ppf(0.975, max(1, min(60 / 6, begun) - 1)) * np.std(found, ddof=1)
-        middle = values[mark].mean() - values[~mark].mean()
-        np.testing.assert_allclose(interval, [middle - half, middle + half], rtol=0, atol=1e-12)
+        half = stats.t.ppf(0.975, min(600 / 6, begun) - 1) * np.std(found, ddof=1)
+        assert (low + high) / 2 == pytest.approx(values[mark].mean() - values[~mark].mean(), abs=1e-12)
+        assert (high - low) / 2 == pytest.approx(half, rel=0.1)
 
 
 def test_a_mark_on_all_rows_or_on_none_has_nothing_to_be_compared_with():
