@@ -124,7 +124,8 @@ def overlay(pair: Pair, ask: Ask, draw: Drawn) -> Panel:
     return Panel(
         "overlay",
         title,
-        f"Total return{first}, on a logarithmic scale: equal distances are equal percentages. Two lines that "
+        f"Growth{first} with dividends, if the source has them: an index is a price. On a logarithmic scale, "
+        "where equal distances are equal percentages. Two lines that "
         "rise together are no correlation; that is measured on daily returns above.",
         [answer],
         [Figure("", said, draw("overlay", *pair.both, *layout(rows)), {"rows": rows})] if rows.height else [],

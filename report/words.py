@@ -150,7 +150,7 @@ def breadth(rows: pl.DataFrame) -> str:
         return "Breadth is still warming up"
     row = known.row(-1, named=True)
     share = number(row["share_above_50"], ".0%")
-    return f"{share} of {row['members']} members stand above their 50-session mean"
+    return f"{share} of the members with a 50-session mean stand above it"
 
 
 def liquidity(rows: pl.DataFrame) -> str:

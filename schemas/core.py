@@ -128,7 +128,11 @@ class Returns(Table):
     asset: pl.String
     convention: pl.String
     session: pl.Date
-    log_return: pl.Float64 = number("Log of the total return since the session before", "log return")
+    log_return: pl.Float64 = number(
+        "Log of the total return since the session before; of an index that of the price, where the source "
+        "gives it no dividends",
+        "log return",
+    )
     gap_days: pl.Int32 = field("Calendar days that the return spans", "days", nullable=True, ge=1)
 
     class Config:

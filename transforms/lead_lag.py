@@ -48,7 +48,8 @@ def lead_lag(returns: As[Frame, core.Returns], study: Study) -> As[Frame, mart.L
     then = history.filter(pl.col("session") <= ARTICLE_DAY)
     links = [*as_of(history, study.pairs)]
     if then.height < history.height:
-        links += as_of(then, ((study.target, study.benchmark),))
+        own = (pl.col("asset") == study.target) & (pl.col("benchmark") == study.benchmark)
+        links += [link.filter(own) for link in as_of(then, study.pairs)]  # its q is one among all pairs
     if not links:
         return pl.LazyFrame(schema=polars_schema(mart.LeadLag))
     return (

@@ -93,7 +93,9 @@ class Regimes(Table):
     since: pl.Date = field("First session of the stretch")
     state: pl.String = field("linked or unlinked", isin=["linked", "unlinked"])
     until: pl.Date = field("Last session of the stretch; null while it lasts", nullable=True)
-    sessions: pl.Int32 = field("Sessions in the stretch so far", "sessions", ge=1)
+    sessions: pl.Int32 = field(
+        "Sessions in the stretch so far, those without an r included", "sessions", ge=1
+    )
 
     class Config:
         """Name and key."""
@@ -126,7 +128,8 @@ class LeadLag(Table):
     """One row per pair, convention and lag: the cross-correlation, and what chance reaches over all lags.
 
     A positive lag means that the benchmark moved that many sessions before the asset. Whole history up to
-    `as_of_session`. Under utc_day crypto closes 3-4 hours after New York, so part of lag 0 shows at lag -1.
+    `as_of_session`. Under utc_day crypto closes 3-4 hours after New York, which in simulations moves part of
+    lag 0 to lag -1; in the recorded data it does not show.
     """
 
     asset: pl.String

@@ -31,7 +31,12 @@ class Normalized(Table):
     asset: pl.String
     convention: pl.String
     session: pl.Date
-    rebased: pl.Float64 = number("Total-return level, 100 at the asset's first study session", "index", gt=0)
+    rebased: pl.Float64 = number(
+        "Total-return level, 100 at the asset's first study session; of an index the price alone, where the "
+        "source gives it no dividends",
+        "index",
+        gt=0,
+    )
 
     class Config:
         """Name and key."""

@@ -6,10 +6,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandas.tseries.holiday import USFederalHolidayCalendar
 
 from flows.universe import Universe, UniverseError, load
 from flows.universe_blocks import AssetSource, Macro
@@ -509,3 +511,15 @@ def test_a_universe_cannot_be_changed(folder: Path) -> None:
 def test_importing_is_quick() -> None:
     code = "import sys, flows.universe; print({'exchange_calendars', 'pandera', 'ccxt'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) == "set()\n"
+
+
+@pytest.mark.parametrize("path", ["universe.toml", "samples/universe.toml"])
+def test_a_yield_counts_from_the_evening_on_which_it_is_published(path: str) -> None:
+    """H.15 posts a day's yields at 16:15 New York on the next day on which the Federal Reserve is open."""
+    universe = load(ROOT / path)
+    (lag,) = (macro.release_lag_days for macro in universe.macro if macro.id == "DGS2")
+    open_days = pd.offsets.CustomBusinessDay(calendar=USFederalHolidayCalendar())
+    days = pd.date_range("2018-01-01", "2026-12-31", freq=open_days)
+    posted = (days + open_days + pd.Timedelta(hours=16, minutes=15)).tz_localize("America/New_York")
+    counts_from = (days + pd.Timedelta(days=lag + 1)).tz_localize("UTC")  # the end of that day
+    assert (counts_from >= posted).all()

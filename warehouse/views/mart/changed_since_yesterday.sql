@@ -24,7 +24,7 @@ WITH words AS (
     JOIN mart.regimes g
         ON g.asset = c.asset AND g.benchmark = c.benchmark AND g.window_sessions = c.window_sessions
         AND c.session >= g.since AND c.session <= coalesce(g.until, c.session)
-    WHERE c.convention = 'session_close' AND c.session >= (SELECT max(session) - 14 FROM mart.correlations)
+    WHERE c.convention = 'session_close' AND c.r IS NOT NULL AND c.session >= (SELECT max(session) - 14 FROM mart.correlations)
 ), paired AS (
     SELECT
         *,

@@ -19,7 +19,7 @@ SELECT
         a.name, b.name, c.verdict, c.window_sessions, c.r, c.lo95, c.hi95
     ) AS headline,
     g.state AS regime,
-    CASE WHEN g.state IS NOT NULL THEN g.since END AS regime_since,
+    g.since AS regime_since,
     s.state,
     s.reason,
     s.conditions_met,
@@ -39,4 +39,5 @@ LEFT JOIN mart.correlations c
 LEFT JOIN mart.regimes g
     ON g.asset = s.asset AND g.benchmark = s.benchmark AND g.window_sessions = main.window_sessions
     AND s.session >= g.since AND s.session <= coalesce(g.until, s.session)
+    AND c.r IS NOT NULL  -- else nobody knows whether it lasts
 ORDER BY s.asset, s.benchmark, s.session
