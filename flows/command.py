@@ -40,6 +40,7 @@ UNIVERSE = Path("universe.toml")
 OTHERS_LEVEL = (
     "PREFECT_LOGGING_ROOT_LEVEL"  # of the server's libraries, which log what is broken off at its end
 )
+DAMAGED = "Corrupt database file"  # what DuckDB says of a block that is not as it was written
 WIDTH = 110  # of what is not written to a terminal
 
 
@@ -48,7 +49,11 @@ class ServeError(RuntimeError):
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse with errors on one line."""
+    """Argparse with errors on one line, and without shortened flags."""
+
+    def __init__(self, program: str, description: str) -> None:
+        """A parser of one program."""
+        super().__init__(program, description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to look."""
@@ -57,7 +62,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser(program: str, description: str, universe: Path | None = UNIVERSE) -> Parser:
     """A parser with the flags that every command has; without a universe, the data folder names its own."""
-    made = Parser(f"python -m {program}", description=description)
+    made = Parser(f"python -m {program}", description)
     whose = universe or "the one that the data folder was last made with"
     made.add_argument(
         "--universe",
@@ -114,7 +119,10 @@ def exit_code(action: Callable[[], int]) -> int:
         return complain("stopped; what was published stays, run again", STOPPED)
     except DatabaseError as error:
         first = str(error).split("\n", 1)[0]
-        return complain(f"{first}; what was published stays, mend it and run again", NOTHING_CHANGED)
+        next_step = (
+            "run `make rebuild` to make the warehouse anew" if DAMAGED in first else "mend it and run again"
+        )
+        return complain(f"{first}; what was published stays, {next_step}", NOTHING_CHANGED)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from flows.progress import Progress
 from flows.resume import Known, is_restated, known, resume
 from flows.runners import Runner, ignore
 from flows.sources import Answer, Request, SourceError, fetch
+from flows.start import UniverseError
 from flows.unchanged import answer_hashes, unchanged
 from flows.universe import Universe
 from schemas import Table
@@ -38,6 +39,8 @@ def fetched(job: Job, runner: Runner) -> list[Outcome]:
     """
     stored = stored_before(job)
     wanted = requests(job.universe, job.run_id, job.now, job.since, job.until, job.only)
+    if not wanted and job.only != KINDS:
+        raise UniverseError(f"the universe has no source of {' or '.join(job.only)}; leave --only out")
     asked = resume(wanted, stored, job.run_id)
     marks = answer_hashes(asked, job.now)
     same = unchanged(asked, marks, stored, job.universe, job.now)

@@ -14,6 +14,9 @@ from warehouse.unknown import shown
 
 MAX_BAD_SHARE, FEW_BAD_ROWS = 0.1, 5
 ALIASES = ("date", "as_of", "vintage")  # what files call what a row is about, and its version
+HINTS = {
+    "readable_time": "; an instant has its time zone, as 2026-08-21T20:00:00Z, and a date is as 2026-08-21"
+}
 MAX_JUMP = 0.04  # of a 24/7 daily close to the next open: there is no pause in which a price could move
 
 
@@ -55,6 +58,7 @@ def refusal(request: Request, batch: Batch) -> RefusedError:
     line, _, column = refused.row(refused["check_name"].index_of(worst))
     value = batch.delivered[column][line] if column in batch.delivered else None
     such = "" if value is None else f", such as {column} {shown(value)}"
+    such += HINTS.get(worst, "")
     number = refused["line"].n_unique()
     error = RefusedError(
         f"{request.source} {request.label}: {number} of {batch.delivered.height} rows are bad "

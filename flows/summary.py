@@ -145,8 +145,10 @@ def closing_lines(run: "Run") -> list[str]:
     """What failed, whether anything is new, and where it is."""
     data = [table for table in run.after if not table.startswith("ops.")]
     is_same = all(run.before.get(table) == run.after[table] for table in data)
+    is_refused = any(outcome.seen and outcome.seen.bad for outcome in run.outcomes)
     return [
         *(f"failed: {outcome.error}" for outcome in run.outcomes if outcome.error),
+        *(["refused: each row, with the check that it failed, is in ops.quarantine"] if is_refused else []),
         *([f"as known at {run.job.as_of:%Y-%m-%d %H:%M} UTC"] if run.job.as_of else []),
         *(["nothing new: not one row of raw, core or mart changed"] if is_same else []),
         *where(run),

@@ -53,7 +53,14 @@ def above(bar: float, *, form: str = ".2f", negligible: float | None = None) -> 
             return "held", f"the data put the {said}, all of it above {plain(bar, form)}"
         if high < floor:
             return "not held", f"the data put the {said}, all of it below {plain(floor, form)}"
-        return "undecided", f"the data allow any {said}, on both sides of {plain(bar, form)}"
+        where = (
+            "on both sides of"
+            if low < bar < high
+            else "at its end"
+            if bar in (low, high)
+            else "not far below"
+        )
+        return "undecided", f"the data allow any {said}, {where} {plain(bar, form)}"
 
     return judge
 

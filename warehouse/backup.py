@@ -8,7 +8,7 @@ from pyarrow import fs
 
 from warehouse.boundary import boundary
 from warehouse.files import sha256, sync
-from warehouse.landing import NAME, LandingError, known_paths, landed
+from warehouse.landing import NAME, LandingError, damaged, known_paths, landed
 
 PART = ".part"  # of a copy that is under way
 
@@ -48,7 +48,7 @@ def backup(zone: Path, target: str) -> int:
 
 
 def restore(source: str, zone: Path) -> int:
-    """Copy every file of a backup whose rows the landing zone lacks, each proved by its hash.
+    """Copy every file of a backup whose rows the landing zone lacks or has damaged, each proved by its hash.
 
     Returns:
         How many.
@@ -61,12 +61,12 @@ def restore(source: str, zone: Path) -> int:
     there = listed(place, root)
     if not there:
         raise LandingError(f"{source}: holds no backup; name another place with --place")
-    wanted = sorted(there - known_paths(zone))
-    damaged = [path for path in wanted if not restored(place, root, path, zone)]
-    if damaged:
+    wanted = sorted(there - known_paths(zone, without=damaged(zone)))
+    broken = [path for path in wanted if not restored(place, root, path, zone)]
+    if broken:
         raise LandingError(
-            f"{source}: {', '.join(damaged)}: not those that were landed, and not restored; the other "
-            f"{len(wanted) - len(damaged)} files are; try another backup for these"
+            f"{source}: {', '.join(broken)}: not those that were landed, and not restored; the other "
+            f"{len(wanted) - len(broken)} files are; try another backup for these"
         )
     return len(wanted)
 

@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -192,9 +192,15 @@ def newest_run(zone: Path) -> str:
     return max(one.partition("-")[0] for one in said)
 
 
-def known_paths(zone: Path) -> set[str]:
-    """Every file of the zone and every file that a compacted one replaces, relative to the zone."""
-    paths = list(zone.glob("*/*/*.parquet"))
+def damaged(zone: Path) -> set[str]:
+    """The files of the zone whose bytes are not those that their names tell, relative to the zone."""
+    paths = zone.glob("*/*/*.parquet")
+    return {str(path.relative_to(zone)) for path in paths if sha256(path) != path.stem.rpartition("-")[2]}
+
+
+def known_paths(zone: Path, without: Container[str] = ()) -> set[str]:
+    """Every file of the zone but some, and every file that a compacted one replaces, relative to the zone."""
+    paths = [path for path in zone.glob("*/*/*.parquet") if str(path.relative_to(zone)) not in without]
     gone = {old for path in paths if is_compacted(path) for old in replaced(path)}
     return gone | {str(path.relative_to(zone)) for path in paths}
 

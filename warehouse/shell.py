@@ -83,6 +83,8 @@ def refuse(word: str) -> NoReturn:
 def describe(con: duckdb.DuckDBPyConnection, name: str) -> None:
     """Print the columns of a table or view."""
     known = [row[0] for row in con.sql(TABLES).fetchall()]
+    if not name:
+        raise UnknownError("name a table, as in .describe mart.link_today; .tables lists them")
     if len(same := [one for one in known if one.partition(".")[2] == name]) == 1:
         (name,) = same
     if name not in known:
@@ -135,6 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
         con = connect(flags.data)
     except FileNotFoundError as error:
         return complain(str(error), 1)
+    except duckdb.Error as error:
+        first = str(error).split("\n", 1)[0]
+        return complain(f"what was published cannot be opened ({first}); run again to publish anew", 1)
     is_good = True
     with closing(con):
         if flags.csv:

@@ -18,7 +18,7 @@ class Signals(Table):
     asset: pl.String
     benchmark: pl.String
     session: pl.Date
-    link: pl.Boolean = field("r60 above the threshold", nullable=True)
+    link: pl.Boolean = field("r of the window nearest to 60 sessions above the threshold", nullable=True)
     momentum: pl.Boolean = field(
         "RSI above that of 5 sessions ago and MACD histogram positive, on both", nullable=True
     )

@@ -22,7 +22,11 @@ class Correlations(Table):
     window_start: pl.Date = field("Session of the first return in the window", nullable=True)
     n: pl.Int32
     r: pl.Float64 = number(
-        "Pearson correlation of log returns; null until the window is full", "-1..1", ge=-1, le=1
+        "Pearson correlation of log returns; null until the window is full, where a side is flat, and at a "
+        "session without a joint return",
+        "-1..1",
+        ge=-1,
+        le=1,
     )
     lo95: pl.Float64 = number(
         "Lower end of the 95 % interval of r, fat tails allowed for", "-1..1", ge=-1, le=1

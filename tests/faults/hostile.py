@@ -182,7 +182,8 @@ OUTCOMES: dict[
     "nulls for prices": "3 of 3 rows are bad (most fail has_close)",
     "nulls for symbols": "has no rows for X",
     "booleans for prices": "column close holds Boolean, not numbers",
-    "numbers for dates": "3 of 3 rows are bad (most fail readable_time, such as date 1)",
+    "numbers for dates": "3 of 3 rows are bad (most fail readable_time, such as date 1; an instant has its "
+    "time zone, as 2026-08-21T20:00:00Z, and a date is as 2026-08-21)",
     "instants far away": "3 of 3 rows are bad (most fail not_in_the_future, such as date "
     '"9999-12-31 23:00:00+00:00")',
     "NaN in a Parquet": (2, 1, [("finite", "close")]),

@@ -52,6 +52,25 @@ def test_a_command_that_is_stopped_in_a_query_says_so_too(capsys: pytest.Capture
     assert capsys.readouterr().err == "comove: stopped; what was published stays, run again\n"
 
 
+def test_a_damaged_warehouse_is_to_be_rebuilt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE t AS SELECT hash(range) AS h FROM range(200_000)")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 3000] = bytes(3000)
+    path.write_bytes(content)
+
+    def reads() -> int:
+        with duckdb.connect(str(path)) as con:
+            con.execute("SELECT sum(h) FROM t").fetchall()
+        return 0
+
+    assert exit_code(reads) == 1
+    said = capsys.readouterr().err
+    assert "Corrupt database file" in said
+    assert said.endswith("; what was published stays, run `make rebuild` to make the warehouse anew\n")
+
+
 def test_a_query_that_fails_is_no_stop() -> None:
     def fails() -> int:
         raise RuntimeError("of its own") from ValueError("of another")

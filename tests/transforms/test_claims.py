@@ -124,6 +124,10 @@ def test_explanations_say_what_was_measured_its_interval_and_the_bar_in_the_figu
     assert failed == "the data put the correlation between 0.00 and 0.20, all of it below 0.50"
     open_ = above(0.0, form="+.3f")((0.1, -0.1, 0.2), "difference")[1]
     assert open_ == "the data allow any difference between -0.100 and +0.200, on both sides of 0"
+    ends = above(0.0, form="+.3f")((-0.1, -0.2, 0.0), "difference")[1]
+    assert ends == "the data allow any difference between -0.200 and +0.000, at its end 0"
+    short = above(0.5, negligible=0.2)((0.2, 0.1, 0.3), "correlation")[1]
+    assert short == "the data allow any correlation between 0.10 and 0.30, not far below 0.50"
     assert above(0.0)((None, None, None), "figure")[1] == "there are not enough data to say"
 
 

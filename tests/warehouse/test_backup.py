@@ -86,6 +86,19 @@ def test_a_damaged_file_is_not_copied(zone: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "backup").exists()
 
 
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_a_damaged_file_is_brought_back(zone: Path, tmp_path: Path, is_compacted: bool) -> None:
+    if is_compacted:
+        compact(zone, NOW)
+    backup(zone, str(tmp_path / "backup"))
+    before, files = multiset(zone), sorted(zone.rglob("*.parquet"))
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert restore(str(tmp_path / "backup"), zone) == len(files)
+    assert multiset(zone) == before
+    assert restore(str(tmp_path / "backup"), zone) == 0
+
+
 def test_a_damaged_backup_is_refused(zone: Path, tmp_path: Path) -> None:
     backup(zone, str(tmp_path / "backup"))
     path = min((tmp_path / "backup").rglob("*.parquet"))

@@ -163,6 +163,25 @@ def test_it_refuses_what_is_not_reading(data: Path, capfd: pytest.CaptureFixture
     assert "disabled" in told.err or "locked" in told.err
 
 
+def test_a_publication_that_cannot_be_opened_is_one_clear_line(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "published" / "latest.duckdb").write_bytes(b"no database" * 1000)
+    assert main(["--data", str(tmp_path / "data"), "-c", "SELECT 1"]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith("comove: what was published cannot be opened (")
+    assert said.endswith("run again to publish anew\n")
+    assert said.count("\n") == 1
+
+
+def test_to_describe_nothing_in_particular_asks_for_a_name(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", str(data), "-c", ".describe"]) == 1
+    assert capfd.readouterr().err == "name a table, as in .describe mart.link_today; .tables lists them\n"
+
+
 def test_nothing_published_is_one_clear_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", str(tmp_path), "-c", "SELECT 1"]) == 1
     assert capfd.readouterr().err.count("\n") == 1
