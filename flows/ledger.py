@@ -129,7 +129,7 @@ def versions(
     about = list(of_whole or (column for column in key(model) if column != "known_at"))
     for group in spool.groups(parts):
         rows = pl.concat([part.rows for part in group])
-        if not of_whole:
+        if not of_whole and "known_at" in key(model):
             rows = unsaid(rows, model, about, store)
         found = [part.frozen for part in group]
         frozen = pl.concat([empty, *(some.select(empty.columns) for some in found if some.height)])

@@ -299,7 +299,9 @@ def test_a_batch_without_a_good_row_is_refused(request_for: Callable[..., Reques
 
 def test_a_refusal_shows_one_of_the_values(request_for: Callable[..., Request]) -> None:
     german = daily({}).with_columns(date=pl.col("date").dt.to_string("%d.%m.%Y"))
-    with pytest.raises(RefusedError, match=r'\(most fail readable_time, such as date "06.10.2025"; an instant has'):
+    with pytest.raises(
+        RefusedError, match=r'\(most fail readable_time, such as date "06.10.2025"; an instant has'
+    ):
         take_in(request_for(), Answer(german))
 
 

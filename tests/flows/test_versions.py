@@ -1,6 +1,6 @@
 """Whatever is delivered, in whatever order: the last word counts, nothing is lost, nothing is said twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.ledger import unsaid
 from flows.sources import Request
 from flows.versions import new_versions
 from schemas import raw
 from schemas.table import Table, polars_schema
+from warehouse.store import Store
 
 Delivery = dict[str, float]
 FINAL_AT = datetime(2025, 10, 8, 20, 30, tzinfo=UTC)
@@ -127,6 +129,34 @@ def test_an_identical_delivery_adds_nothing(deliveries: list[Delivery], is_recor
         stored = deliver(stored, rows, START + timedelta(hours=n))
         assert deliver(stored, rows, START + timedelta(hours=n)).equals(stored)
         assert deliver(stored, rows.reverse(), START + timedelta(hours=n + 1)).equals(stored)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store(tmp_path_factory.mktemp("versions") / "warehouse.duckdb") as opened:
+        yield opened
+
+
+@settings(deadline=None, max_examples=40)
+@given(deliveries=DELIVERIES, last=DELIVERIES, hours=st.integers(-48, 480))
+def test_what_repeats_the_only_stored_version_need_not_be_compared(
+    store: Store, deliveries: list[Delivery], last: list[Delivery], hours: int
+) -> None:
+    stored, at = NOTHING, START + timedelta(hours=hours)
+    for number, closes in enumerate(deliveries):
+        stored = deliver(stored, checked(closes, str(number)), START + timedelta(days=number))
+    store.con.execute("DELETE FROM raw.bars")
+    store._marked = {}  # it knows of no deletion
+    store.append(raw.Bars, stored)
+    rows = pl.concat([checked({}), *(checked(closes, "new") for closes in last[:2])])
+    fewer = unsaid(rows, raw.Bars, ["source", "symbol", "interval", "opened_at"], store)
+    whole, short = (new_versions(raw.Bars, one, NOTHING, stored, at) for one in (rows, fewer))
+    assert short.equals(whole)
+    if len(last) == 1:
+        said = {symbol: [close for _, close in versions(stored, symbol)] for symbol in last[0]}
+        assert set(fewer["symbol"]) == {
+            symbol for symbol, close in last[0].items() if said[symbol] != [close]
+        }
 
 
 def test_a_value_that_comes_back_is_a_third_version() -> None:

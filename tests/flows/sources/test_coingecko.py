@@ -3,15 +3,19 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from adapters import GECKO
 from server import Provider, Said, error, payload
 
+from flows.fetching import attempt
 from flows.intake import take_in
+from flows.ledger import land, load_landed
 from flows.sources import SourceError, fetch
 from flows.versions import new_versions
 from schemas import raw
+from warehouse.store import Store
 
 
 def test_rate_limit_inside_an_answer(provider: Provider) -> None:
@@ -46,3 +50,14 @@ def test_every_look_is_kept(provider: Provider) -> None:
     stored = first.select(shape)
     assert new_versions(raw.MarketSnapshot, second, first.clear(), stored, later.now).height == 1
     assert new_versions(raw.MarketSnapshot, first, first.clear(), stored, later.now).height == 0
+
+
+def test_every_look_is_stored_once(provider: Provider, tmp_path: Path) -> None:
+    GECKO.serve(provider)
+    later = replace(GECKO.request, now=GECKO.request.now + timedelta(minutes=5))
+    zone = tmp_path / "landing"
+    with Store(tmp_path / "warehouse.duckdb") as store:
+        for run, asked in (("1", GECKO.request), ("2", GECKO.request), ("3", later)):
+            land([attempt(replace(asked, load_id=run), zone)], store, zone, run, asked.now)
+            load_landed(store, zone)
+        assert store.tables()["raw.market_snapshot"] == 2
