@@ -37,8 +37,8 @@ def momentum(row: Row, _: float) -> str:
 def volume(row: Row, _: float) -> str:
     """Mean volume of a week against that of a month, on both."""
     return (
-        f"5-session mean is {number(row['swell'])} of the 20-session mean for the target, "
-        f"{number(row['benchmark_swell'])} for the benchmark"
+        f"mean of 5 sessions by that of 20: target {number(row['swell'])}, "
+        f"benchmark {number(row['benchmark_swell'])}"
     )
 
 
@@ -56,7 +56,7 @@ def liquidity(row: Row, _: float) -> str:
 def breakout(row: Row, _: float) -> str:
     """The close against the high before it."""
     close, high = number(row["close"], ",.0f"), number(row["donchian_high_20"], ",.0f")
-    return f"close {close}, the 20 sessions before reached {high}"
+    return f"close {close}, highest of the 20 sessions before {high}"
 
 
 CONDITIONS: tuple[tuple[str, str, Callable[[Row, float], str]], ...] = (
