@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,20 @@ def copy_database(
     about: dict[str, Any] = {"storage_version": STORAGE_VERSION, "definitions_sha256": definitions()}
     old = {table: about["digest"] for table, about in before.get("tables", {}).items()}
     changed = [table for table, found in digests.items() if old.get(table) != found]
-    if is_kept(last, before, digests):
-        changes = differences(store, last, {table: old[table] for table in changed})
-        if is_little(changes, digests):
-            shutil.copyfile(last, target)
-            write(store, target, lambda: change(store, changes))
-            return {**about, "whole_bytes": before["database"]["whole_bytes"]}
-    write(store, target, lambda: copy_whole(store))
+    beside = target.with_suffix(".before.tmp")  # a reader may have locked the one that it sees
+    try:
+        if is_kept(last, before, digests):
+            shutil.copyfile(last, beside)
+            changes = differences(store, beside, {table: old[table] for table in changed})
+            if is_little(changes, digests):
+                shutil.copyfile(beside, target)
+                attach(store, target)
+                change(store, changes)
+                return {**about, "whole_bytes": before["database"]["whole_bytes"]}
+        attach(store, target)
+        copy_whole(store)
+    except duckdb.Error as error:
+        raise unwritable(target, error) from error
     return about
 
 
@@ -126,13 +133,9 @@ def definitions() -> str:
     return digest(json.dumps([STORAGE_VERSION, tables, [one.query for one in views()], view_comments("")]))
 
 
-def write(store: Store, target: Path, fill: Callable[[], Any]) -> None:
-    """Fill the file, which is `copy_to` meanwhile."""
-    try:
-        store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
-        fill()
-    except duckdb.Error as error:
-        raise unwritable(target, error) from error
+def attach(store: Store, target: Path) -> None:
+    """Open the file, or make it, as `copy_to`."""
+    store.con.execute(f"ATTACH {literal(target)} AS copy_to (STORAGE_VERSION '{STORAGE_VERSION}')")
 
 
 def copy_whole(store: Store) -> None:

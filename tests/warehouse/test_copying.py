@@ -1,5 +1,7 @@
 """The published file is the same whether all of it was copied or only what changed."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,17 +143,40 @@ def test_the_file_does_not_grow(
 
 
 def test_a_copy_that_cannot_be_written_is_named(
-    publication: Callable[..., list[str]], built_store: Store, folder: Path
+    publication: Callable[..., list[str]],
+    built_store: Store,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     publication("1", 0.25)
-    for target, fill in (("gone/other.duckdb", list), ("other.duckdb", no_space)):
-        with (
-            pytest.raises(copying.PublishError, match=r"cannot be written .* the publication before stays"),
-            copying.one_state(built_store, folder / target),
-        ):
-            copying.write(built_store, folder / target, fill)
-    assert publication("2", 0.5) == ["all"]
+    refused = pytest.raises(copying.PublishError, match=r"cannot be written .* the publication before stays")
+    gone = folder / "gone" / DATABASE
+    with refused, copying.one_state(built_store, gone):
+        copying.copy_database(built_store, gone, built_store.digests(), folder / DATABASE, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "copy_whole", no_space)
+        with refused:
+            publication("2", *[0.5] * ROWS)
+    assert publication("3", *[0.5] * ROWS) == ["all"]
+    equal(built_store, folder)
 
 
-def no_space() -> None:
+def test_a_reader_that_has_locked_the_file_is_in_nobodys_way(
+    publication: Callable[..., list[str]], built_store: Store, folder: Path, changed: None
+) -> None:
+    publication("1", 0.25)
+    holder = f"import duckdb; held = duckdb.connect({str(folder / DATABASE)!r}); print('held'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(duckdb.IOException, match="lock"):
+            duckdb.connect(str(folder / DATABASE), read_only=True)
+        assert publication("2", 0.5) == ["core.returns"]
+        other.communicate("\n")
+    equal(built_store, folder)
+
+
+def no_space(store: Store) -> None:
     raise duckdb.IOException("No space")
