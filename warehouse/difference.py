@@ -79,8 +79,9 @@ def compare(
     rows += sum(new - old for _, old, _, new, _ in found)
     total += sum(new - old for _, _, old, _, new in found)
     fresh = sum(new for _, _, _, new, _ in found)
-    is_little = bool(found) and fresh <= SHARE * rows
-    return f"{rows}:{total}", Difference(part, [row[0] for row in found], fresh) if is_little else None
+    parts = [row[0] for row in found]
+    is_little = bool(parts) and None not in parts and fresh <= SHARE * rows  # a null is in no list
+    return f"{rows}:{total}", Difference(part, parts, fresh) if is_little else None
 
 
 def digests(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import Table, core, mart, ops, raw
-from schemas.table import polars_schema
+from schemas.table import InvalidTableError, polars_schema
 from warehouse import difference
 from warehouse.definitions import ddl
 from warehouse.difference import Difference, compare, digests, part_of
@@ -150,3 +150,15 @@ def test_a_frame_of_another_shape_has_no_parts(built_store: Store, whole: Callab
     assert built_store.compare(core.Returns, frame, "0:0")[1] is None
     assert built_store.compare(core.Returns, whole(0.1)[core.Returns], "")[1] is None
     assert polars_schema(core.Returns) != frame.schema
+
+
+def test_a_row_without_its_part_is_refused(built_store: Store, whole: Callable[..., Tables]) -> None:
+    good = whole(*[0.1] * 30)[core.Returns]
+    built_store.replace({core.Returns: good})
+    lost = good[-1:].with_columns(session=pl.lit(None, pl.Date))
+    frame = pl.concat([good, lost])
+    digest = built_store.digests(["core.returns"])["core.returns"]
+    assert built_store.compare(core.Returns, frame, digest) == (built_store.digest(frame), None)
+    with pytest.raises(InvalidTableError, match=r"session"):
+        built_store.replace({core.Returns: frame})
+    assert built_store.read(core.Returns).equals(good)
