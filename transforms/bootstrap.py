@@ -85,7 +85,8 @@ def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: in
     """95 % intervals of the mean where a mark is set minus the mean elsewhere; see mean_interval.
 
     A session moves the difference by how far it is from the mean of its side, the more the fewer are there:
-    the standard error is that of the mean of these moves (the delta method), and a mark counts as often as it
+    the standard error is that of the mean of these moves (the delta method), with what the chance in the size
+    of a side adds to second order, as in poststratification (Cochran 1977). A mark counts as often as it
     begins, if that is less than the blocks. NaN for fewer than two blocks, or where a side is empty.
 
     Args:
@@ -101,12 +102,14 @@ def difference_intervals(values: FloatArray, marks: NDArray[np.bool_], block: in
     sides = np.count_nonzero(marks, axis=0)
     told = np.flatnonzero((sides > 0) & (sides < size)) if size >= 2 * block else np.array([], dtype=np.intp)
     for column in told:
-        mark = marks[:, column]
+        mark, share = marks[:, column], sides[column] / size
         inside, outside = values[mark].mean(), values[~mark].mean()
-        share = sides[column] / size
-        moves = np.where(mark, (values - inside) / share, (outside - values) / (1 - share))
+        move = np.where(mark, (values - inside) / share, 0.0)
+        other = np.where(mark, 0.0, (values - outside) / (1 - share))
+        both, one, rest, marked = standard_errors(np.column_stack([move - other, move, other, mark]), block)
+        error = math.hypot(both, marked * one / share, marked * rest / (1 - share))
         stretches = int(mark[0]) + np.count_nonzero(mark[1:] & ~mark[:-1])
-        half = quantile(min(size / block, stretches)) * standard_errors(moves[:, None], block)[0]
+        half = quantile(min(size / block, stretches)) * error
         intervals[column] = inside - outside - half, inside - outside + half
     return intervals
 
