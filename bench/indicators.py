@@ -104,7 +104,7 @@ def worst_error(answer: pl.DataFrame, reference: pl.DataFrame) -> float:
     return worst
 
 
-def table(rounds: int = 3) -> Table:
+def table(rounds: int = 9) -> Table:
     """Time them and compare the answers."""
     closes = frame()
     in_pandas = closes.select("asset", "close").to_pandas()
