@@ -8,7 +8,7 @@ from pyarrow import fs
 
 from warehouse.boundary import boundary
 from warehouse.files import sha256, sync
-from warehouse.landing import NAME, LandingError, damaged, known_paths, landed
+from warehouse.landing import NAME, LandingError, damaged, is_damaged, known_paths, landed, named_hash
 
 PART = ".part"  # of a copy that is under way
 
@@ -28,7 +28,7 @@ def backup(zone: Path, target: str) -> int:
     there = listed(place, root)
     missing = [file for file in landed(zone) if file.path not in there]
     for file in missing:
-        if sha256(zone / file.path) != file.sha256:
+        if is_damaged(zone / file.path):
             raise LandingError(
                 f"{zone / file.path}: its bytes are not those that were landed; nothing was copied"
             )
@@ -81,7 +81,7 @@ def restored(place: fs.FileSystem, root: str, path: str, zone: Path) -> bool:
     fs.copy_files(
         f"{root}/{path}", str(part), source_filesystem=place, destination_filesystem=fs.LocalFileSystem()
     )
-    if sha256(part) != goal.stem.rpartition("-")[2]:
+    if sha256(part) != named_hash(goal):
         part.unlink()
         return False
     sync(part)

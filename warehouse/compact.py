@@ -18,7 +18,17 @@ from schemas import Table
 from schemas.table import conform, key, name
 from warehouse.boundary import boundary
 from warehouse.files import sync
-from warehouse.landing import COMPACTED, Landed, LandingError, is_compacted, land, landed, read, replaced
+from warehouse.landing import (
+    COMPACTED,
+    Landed,
+    LandingError,
+    is_compacted,
+    land,
+    landed,
+    named_hash,
+    read,
+    replaced,
+)
 
 AGE = timedelta(days=7)
 Groups = dict[tuple[str, str, str], list[Landed]]  # table, provider, month
@@ -90,7 +100,7 @@ def refuse_loss(new: Landed, old: list[Path], zone: Path) -> None:
     if not old:
         return
     again = {one for path in old if is_compacted(path) for one in replaced(path)}  # rows of those among them
-    files = [Landed(str(path.relative_to(zone)), new.model, path.stem.rpartition("-")[2]) for path in old]
+    files = [Landed(str(path.relative_to(zone)), new.model, named_hash(path)) for path in old]
     wanted = pl.concat([read(file, zone) for file in files if file.path not in again])
     there, labels = read(new, zone).group_by(pl.all()).len("there"), wanted.columns
     found = wanted.group_by(pl.all()).len().join(there, on=labels, how="left", nulls_equal=True)

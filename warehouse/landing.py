@@ -126,7 +126,7 @@ def landed(zone: Path) -> Iterator[Landed]:
             raise LandingError(
                 f"{path}: no table is called {path.parts[-3]}; move the file out of the landing zone"
             )
-        yield Landed(str(path.relative_to(zone)), model, path.stem.rpartition("-")[2])
+        yield Landed(str(path.relative_to(zone)), model, named_hash(path))
 
 
 def read(file: Landed, zone: Path) -> pl.DataFrame:
@@ -192,10 +192,20 @@ def newest_run(zone: Path) -> str:
     return max(one.partition("-")[0] for one in said)
 
 
+def named_hash(path: Path) -> str:
+    """The hash that the name of a landed file carries."""
+    return path.stem.rpartition("-")[2]
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether the bytes of a landed file are not those that its name tells."""
+    return sha256(path) != named_hash(path)
+
+
 def damaged(zone: Path) -> set[str]:
     """The files of the zone whose bytes are not those that their names tell, relative to the zone."""
     paths = zone.glob("*/*/*.parquet")
-    return {str(path.relative_to(zone)) for path in paths if sha256(path) != path.stem.rpartition("-")[2]}
+    return {str(path.relative_to(zone)) for path in paths if is_damaged(path)}
 
 
 def known_paths(zone: Path, without: Container[str] = ()) -> set[str]:

@@ -8,7 +8,7 @@ import duckdb
 
 from warehouse.files import sha256
 from warehouse.folder import DATABASE, missing
-from warehouse.landing import LandingError, is_compacted, landed, replaced
+from warehouse.landing import LandingError, is_compacted, is_damaged, landed, replaced
 from warehouse.manifest import MANIFEST, Content, SealError, unsealed
 from warehouse.publish import POINTER
 from warehouse.reader import connect
@@ -33,12 +33,12 @@ def broken_landing(data: Path) -> Iterator[str]:
     """Landed files whose bytes are not those that their names tell, and files that are gone."""
     zone = data / "landing"
     try:
-        files = {file.path: file for file in landed(zone)}
+        files = [file.path for file in landed(zone)]
     except LandingError as error:
         yield str(error)
         return
-    for path, file in files.items():
-        if sha256(zone / path) != file.sha256:
+    for path in files:
+        if is_damaged(zone / path):
             yield f"{zone / path}: its bytes are not those that were landed; restore it from a backup"
     compacted = {old for path in files if is_compacted(zone / path) for old in replaced(zone / path)}
     for path in sorted(set(loaded(data)) - set(files) - compacted):
